@@ -1,0 +1,141 @@
+"""Books: the events of one call, each told exactly once."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from llmstack._core.call import Call
+from llmstack._core.events import AttemptFinished, AttemptStarted, CallFinished, CallStarted, Outcome
+from llmstack._core.reply import Reply
+from llmstack._core.transport import Engine
+
+
+class Books:
+    """Tells the observers of a call's start, attempts and end. Builds nothing if nobody listens."""
+
+    __slots__ = ("_call", "_closed", "_engine")
+
+    def __init__(self, call: Call, engine: Engine) -> None:
+        """Keep the books of `call`."""
+        self._call = call
+        self._engine = engine
+        self._closed = False
+
+    def open(self) -> None:
+        """The call has entered the stack."""
+        self._call.progress.started_at = self._engine.clock.monotonic()
+        if self._engine.emit is not None:
+            self._engine.emit(CallStarted(call=self._call.info))
+
+    def attempt(self, call: Call) -> Attempt:
+        """A request is about to be sent."""
+        call.progress.attempts += 1
+        attempt = Attempt(call, self._engine, call.progress.attempts)
+        if self._engine.emit is not None:
+            self._engine.emit(AttemptStarted(call=call.info, number=attempt.number))
+        return attempt
+
+    def first_content(self) -> None:
+        """Content of a stream has been seen; only the first time counts."""
+        progress = self._call.progress
+        if progress.first_content_at is None:
+            progress.first_content_at = self._engine.clock.monotonic()
+
+    def close(self, *, reply: Reply | None = None, error: BaseException | None = None) -> None:
+        """The call has ended. Only the first time counts."""
+        if self._closed:
+            return
+        self._closed = True
+        progress = self._call.progress
+        # The errors hold frames that hold this call: let go of them.
+        progress.foreign.clear()
+        progress.reply = None
+        if self._engine.emit is None:
+            return
+        usage = None if reply is None else reply.usage
+        model = None if reply is None else reply.model
+        first = progress.first_content_at
+        self._engine.emit(
+            CallFinished(
+                call=self._call.info,
+                outcome=_outcome(reply, error),
+                status=_status(reply, error),
+                request_id=_request_id(reply, error),
+                model=model,
+                usage=usage,
+                cost=None if usage is None else self._engine.price(model or self._call.model or "", usage),
+                attempts=progress.attempts,
+                cached=reply is not None and reply.cached,
+                finish_reason=None if reply is None else reply.finish_reason,
+                error=error,
+                duration=self._engine.clock.monotonic() - progress.started_at,
+                time_to_first_chunk=None if first is None else first - progress.started_at,
+                notes=MappingProxyType(dict(progress.notes)),
+            )
+        )
+
+
+class Attempt:
+    """One request, from sending to its end."""
+
+    __slots__ = ("_call", "_closed", "_engine", "_started", "number")
+
+    def __init__(self, call: Call, engine: Engine, number: int) -> None:
+        """The `number`-th request of `call` is about to be sent."""
+        self._call = call
+        self._engine = engine
+        self._started = engine.clock.monotonic()
+        self._closed = False
+        self.number = number
+
+    def answered(self, reply: Reply) -> None:
+        """It brought a complete reply."""
+        self._call.progress.reply = reply
+        self._tell(reply, None)
+
+    def failed(self, error: BaseException) -> None:
+        """It brought an error."""
+        self._tell(None, error)
+
+    def streamed(self, seen: Reply, error: BaseException | None, interruption: BaseException | None) -> None:
+        """Its stream has ended, in whatever way; `seen` is what arrived."""
+        self._call.progress.reply = seen
+        self._tell(seen, interruption or error)
+
+    def _tell(self, reply: Reply | None, error: BaseException | None) -> None:
+        if self._engine.emit is None or self._closed:
+            return
+        self._closed = True
+        self._engine.emit(
+            AttemptFinished(
+                call=self._call.info,
+                number=self.number,
+                outcome=_outcome(reply, error),
+                status=_status(reply, error),
+                request_id=_request_id(reply, error),
+                model=None if reply is None else reply.model,
+                usage=None if reply is None else reply.usage,
+                error=error,
+                duration=self._engine.clock.monotonic() - self._started,
+            )
+        )
+
+
+def _outcome(reply: Reply | None, error: BaseException | None) -> Outcome:
+    if error is None:
+        return "ok" if reply is not None and reply.complete else "incomplete"
+    if not isinstance(error, Exception):
+        return "cancelled"
+    from llmstack.errors import RefusedError
+
+    return "refused" if isinstance(error, RefusedError) else "error"
+
+
+def _status(reply: Reply | None, error: BaseException | None) -> int | None:
+    status = getattr(error, "status_code", None) if reply is None else reply.status
+    return status if isinstance(status, int) else None
+
+
+def _request_id(reply: Reply | None, error: BaseException | None) -> str | None:
+    request_id = getattr(error, "request_id", None) if reply is None else reply.request_id
+    return request_id if isinstance(request_id, str) else None

@@ -1,0 +1,188 @@
+"""Call: what one request of the program is, before any HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from random import getrandbits
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+
+from llmstack._core.options import Options
+
+if TYPE_CHECKING:
+    from llmstack._core.effects import Flow
+    from llmstack._core.reply import Reply
+
+Chunk = Mapping[str, Any]
+"""One streamed event's JSON object."""
+
+RawMode = Literal["", "raw", "stream"]
+"""How the program asked for the answer: parsed, ``with_raw_response`` or ``with_streaming_response``."""
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+def _empty() -> Mapping[str, Any]:
+    return EMPTY
+
+
+class ChunkFilter(Protocol):
+    """Rewrites the chunks of one streamed reply, between the wire and the program."""
+
+    def feed(self, chunk: Chunk, /) -> Sequence[Chunk] | Flow[Sequence[Chunk]]:
+        """Take one chunk, return the chunks to deliver now (none, one or several)."""
+        ...
+
+    def end(self) -> Sequence[Chunk] | Flow[Sequence[Chunk]]:
+        """The stream has ended: return what was kept back and may be delivered."""
+        ...
+
+
+class Progress:
+    """What is known of a call only while it runs; shared by all copies of it.
+
+    `Call` is frozen and copied freely on its way in, yet "has the user seen content?" must have one answer. This
+    is the one mutable thing a call carries.
+    """
+
+    __slots__ = ("attempts", "committed", "first_content_at", "foreign", "notes", "reply", "started_at")
+
+    def __init__(self) -> None:
+        self.committed = False
+        self.attempts = 0
+        self.started_at = 0.0
+        self.first_content_at: float | None = None
+        # Errors that came from below the layers: they pass all layers unwrapped.
+        self.foreign: list[BaseException] = []
+        # The last answer paid for, so that an error raised after it can carry it.
+        self.reply: Reply | None = None
+        self.notes: dict[str, Any] = {}
+
+
+def new_id() -> str:
+    """A fresh call id: ``call_`` and 96 random bits in hex."""
+    return f"call_{getrandbits(96):024x}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallInfo:
+    """What may be told of a call anywhere (errors, logs): no content, no key, no header. It pickles."""
+
+    id: str
+    method: str
+    path: str
+    endpoint: str
+    model: str | None
+    stream: bool
+    tenant: str | None
+    tags: Mapping[str, str]
+
+    def __str__(self) -> str:
+        """The call as an error message names it."""
+        model = f" model={self.model!r}" if self.model else ""
+        return f"{self.endpoint or self.path} ({self.method} {self.path}{model}, {self.id})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Call:
+    """One request of the program on its way through the layers.
+
+    Frozen: a layer that wants another request passes on a changed copy, made by `replace` or `with_params`.
+
+    Attributes:
+        method: HTTP method in capitals, such as ``"POST"``.
+        path: Path under the base URL as the SDK gives it, such as ``"/chat/completions"``.
+        endpoint: The API's name for it, such as ``"chat.completions"``, ``"responses"``, ``"files.content"``.
+        params: The JSON body as the user gave it (``extra_body`` merged in); empty if the body is not JSON.
+        query: Query parameters given for this call.
+        headers: Headers given for this call. They may hold secrets: never log them.
+        stream: True if the program asked for a stream of events.
+        raw: ``"raw"`` under ``with_raw_response``, ``"stream"`` under ``with_streaming_response``, else ``""``.
+        options: What the program said with `llmstack.options(...)` or ``x-llmstack-*`` headers.
+        base_url: Where the client points; without credentials.
+        timeout: Seconds (or the SDK's Timeout object) given for this call; None if not given.
+        max_retries: Retries the program asked for on its client or call; None where it left the SDK's default.
+        replayable: False if the body is a one-shot iterator, so that a second send is impossible.
+        hold: Set by a layer that must see the whole reply before the user sees any of it: a stream is then held
+            back until the flow has ended.
+        filters: Factories of the `ChunkFilter`s a streamed reply passes, outermost first; see `with_filter`.
+        id: Unique id of the call.
+        request: The SDK's own request, opaque to plugins; a transport reads it.
+    """
+
+    method: str = "POST"
+    path: str
+    endpoint: str
+    params: Mapping[str, Any] = field(default_factory=_empty, repr=False)
+    query: Mapping[str, Any] = field(default_factory=_empty, repr=False)
+    headers: Mapping[str, Any] = field(default_factory=_empty, repr=False)
+    stream: bool = False
+    raw: RawMode = ""
+    options: Options = field(default_factory=Options, repr=False)
+    base_url: str = ""
+    timeout: Any = field(default=None, repr=False)
+    max_retries: int | None = None
+    replayable: bool = True
+    hold: bool = False
+    filters: tuple[Callable[[Call], ChunkFilter], ...] = field(default=(), repr=False)
+    id: str = field(default_factory=new_id)
+    request: Any = field(default=None, repr=False)
+    progress: Progress = field(default_factory=Progress, repr=False)
+
+    @property
+    def model(self) -> str | None:
+        """The model asked for, or None where the endpoint has none."""
+        model = self.params.get("model")
+        return model if isinstance(model, str) else None
+
+    @property
+    def committed(self) -> bool:
+        """True once content of a streamed reply has reached the program: no further send is possible then."""
+        return self.progress.committed
+
+    @property
+    def info(self) -> CallInfo:
+        """The part of the call that may be shown anywhere."""
+        return CallInfo(
+            id=self.id,
+            method=self.method,
+            path=self.path,
+            endpoint=self.endpoint,
+            model=self.model,
+            stream=self.stream,
+            tenant=self.options.tenant,
+            tags=dict(self.options.tags),
+        )
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with the given fields changed; it stays the same call (id, progress)."""
+        return replace(self, **changes)
+
+    def with_params(self, params: Mapping[str, Any] | None = None, /, *, without: Iterable[str] = (), **more: Any) -> Self:
+        """A copy with body parameters set or removed.
+
+        Args:
+            params: Parameters to set, for names that are no Python identifiers.
+            without: Names of parameters to remove.
+            more: Parameters to set.
+
+        Returns:
+            The changed copy; this call is left as it is.
+        """
+        merged = {**self.params, **(params or {}), **more}
+        for name in without:
+            merged.pop(name, None)
+        return replace(self, params=merged)
+
+    def with_filter(self, factory: Callable[[Call], ChunkFilter]) -> Self:
+        """A copy whose streamed chunks pass a `ChunkFilter`, made anew for each send.
+
+        Filters added by inner layers see a chunk before those of outer layers. The `Reply` that ``next`` returns is
+        built from the chunks as the wire sent them: a layer that rewrites chunks rewrites the reply too.
+        """
+        return replace(self, filters=(*self.filters, factory))
+
+    def note(self, **facts: Any) -> None:
+        """Add facts (JSON-like, no content) that the call's `CallFinished` event shall carry in `notes`."""
+        self.progress.notes.update(facts)

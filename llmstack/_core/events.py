@@ -1,0 +1,121 @@
+"""Events: what observers hear. Past tense, frozen, and without content, keys or headers.
+
+An observer implements ``llmstack_event(event)`` and picks what it knows by type; it must ignore what it does not
+know, since plugins may publish events of their own (subclasses of `Event`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+from llmstack._core.call import CallInfo
+from llmstack._core.usage import Usage
+
+Outcome = Literal["ok", "error", "refused", "cancelled", "incomplete"]
+"""How something ended: ``ok`` · ``error`` (the provider, the network or a plugin failed) · ``refused`` (a layer said
+no) · ``cancelled`` (task cancelled, interrupted) · ``incomplete`` (a stream that stopped early, on either side)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to a call.
+
+    Attributes:
+        call: The call it happened to.
+    """
+
+    call: CallInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallStarted(Event):
+    """A call has entered the stack."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptStarted(Event):
+    """A request is about to be sent.
+
+    Attributes:
+        number: Which send of this call it is, from 1.
+    """
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFinished(Event):
+    """A request has ended: answered, failed or abandoned. One for every send.
+
+    Attributes:
+        number: Which send of this call it was, from 1.
+        outcome: How it ended.
+        status: HTTP status, None if there was no answer.
+        request_id: The provider's id of the request.
+        model: The model that answered.
+        usage: Tokens, None if unknown.
+        error: The error, None if there was none. Its text may quote the provider.
+        duration: Seconds from sending to the end.
+    """
+
+    number: int
+    outcome: Outcome
+    status: int | None = None
+    request_id: str | None = None
+    model: str | None = None
+    usage: Usage | None = None
+    error: BaseException | None = None
+    duration: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryScheduled(Event):
+    """An attempt failed and another will follow.
+
+    Attributes:
+        number: Which attempt failed, from 1.
+        delay: Seconds until the next one.
+        error: Why it failed.
+    """
+
+    number: int
+    delay: float
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFinished(Event):
+    """A call has ended. Exactly one for every call, whatever its end.
+
+    Attributes:
+        outcome: How it ended.
+        status: HTTP status of the reply given to the program, None if there was none.
+        request_id: The provider's id of the request that answered.
+        model: The model that answered.
+        usage: Tokens of the reply, None if unknown.
+        cost: US dollars, None if no plugin knows the price.
+        attempts: Requests sent; 0 for a cache hit or a refused call.
+        cached: True if the reply did not come from the provider.
+        finish_reason: Why the answer ended, as the provider says.
+        error: What was raised to the program, None if nothing was.
+        duration: Seconds from entering the stack to the end, including the time the program took to read a stream.
+        time_to_first_chunk: Seconds until the first content of a stream, None if it was not streamed.
+        notes: Facts that plugins added with `call.note(...)`.
+    """
+
+    outcome: Outcome
+    status: int | None = None
+    request_id: str | None = None
+    model: str | None = None
+    usage: Usage | None = None
+    cost: Decimal | None = None
+    attempts: int = 0
+    cached: bool = False
+    finish_reason: str | None = None
+    error: BaseException | None = None
+    duration: float = 0.0
+    time_to_first_chunk: float | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict)

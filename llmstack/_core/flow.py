@@ -1,0 +1,100 @@
+"""Flow: the layers composed into one generator, each guarded so that its failures bear its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import GeneratorType
+from typing import Any
+
+from llmstack._core.call import Call
+from llmstack._core.effects import Flow, Next, Send
+from llmstack._core.reply import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A plugin's place in the composition: its name and its ``llmstack_call``."""
+
+    name: str
+    run: Callable[[Call, Next], Flow[Reply]]
+
+
+def wire(call: Call) -> Flow[Reply]:
+    """The innermost flow: send the call."""
+    reply: Reply = yield Send(call)
+    return reply
+
+
+def compose(layers: Sequence[Layer], passing: tuple[type[BaseException], ...]) -> Next:
+    """Compose layers, outermost first, around the transport.
+
+    Args:
+        layers: The layers.
+        passing: Kinds of error a layer may raise by intent; any other becomes a `PluginError`.
+
+    Returns:
+        The function that starts a call's flow.
+    """
+    inner: Next = wire
+    for i in reversed(range(len(layers))):
+        outer = layers[i - 1].name if i else None
+        inner = _guard(layers[i], inner, outer, passing)
+    return inner
+
+
+def _guard(layer: Layer, inner: Next, outer: str | None, passing: tuple[type[BaseException], ...]) -> Next:
+    name, run = layer.name, layer.run
+
+    def guarded(call: Call) -> Flow[Reply]:
+        if type(call) is not Call:
+            raise _broke(outer, None, f"called next with {_a(call)} instead of a Call")
+        try:
+            reply = yield from run(call, inner)
+        except Exception as error:
+            _judge(error, name, call, passing)
+            raise
+        if type(reply) is not Reply:
+            raise _broke(name, call, f"returned {_a(reply)} instead of a Reply; end with `return reply`")
+        return reply
+
+    return guarded
+
+
+def _judge(error: Exception, name: str, call: Call, passing: tuple[type[BaseException], ...]) -> None:
+    """Let an error pass that is not of this layer's making or is raised by intent; wrap any other."""
+    if any(error is foreign for foreign in call.progress.foreign):
+        return
+    if isinstance(error, passing):
+        # A StackError raised without saying by whom gets the name of the layer it leaves first.
+        if getattr(error, "plugin", "") is None:
+            error.plugin = name  # type: ignore[attr-defined]
+        if getattr(error, "call", "") is None:
+            error.call = call.info  # type: ignore[attr-defined]
+        return
+    raise _broke(name, call, f"failed with {type(error).__name__}: {error}") from error
+
+
+def _broke(name: str | None, call: Call | None, what: str) -> Exception:
+    from llmstack.errors import PluginError
+
+    reply = call.progress.reply if call is not None else None
+    return PluginError(
+        f"plugin {name!r} {what}", call=None if call is None else call.info, plugin=name, reply=reply
+    )
+
+
+def _a(value: object) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def culprit(flow: Flow[Any]) -> str:
+    """Name the innermost layer that a suspended flow is waiting in; for errors about flows that do not end."""
+    found = "unknown"
+    inner: Any = flow
+    while isinstance(inner, GeneratorType):
+        frame = inner.gi_frame
+        if frame is not None and frame.f_globals is globals() and "name" in frame.f_locals:
+            found = frame.f_locals["name"]
+        inner = inner.gi_yieldfrom
+    return found

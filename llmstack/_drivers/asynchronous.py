@@ -1,0 +1,102 @@
+"""The async driver: runs a flow in this task, on asyncio or trio."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import anyio
+
+from llmstack._core.effects import Effect, Flow, Parallel, Run, Sleep, Wait
+from llmstack._core.transport import Clock
+from llmstack._drivers.loop import current_loop
+from llmstack._drivers.shield import shielded
+
+T = TypeVar("T")
+
+
+async def arun(flow: Flow[T], clock: Clock) -> T:
+    """Run a flow to its end, awaiting what it asks for.
+
+    A cancellation is thrown into the flow so that it closes its books; what the flow asks for after that is
+    shielded, and the cancellation is raised again at the end whatever the flow made of it.
+
+    Args:
+        flow: The flow.
+        clock: Time for its sleeps.
+
+    Returns:
+        What the flow returns.
+
+    Raises:
+        BaseException: What the flow raises, or the cancellation.
+    """
+    value: Any = None
+    error: BaseException | None = None
+    interruption: BaseException | None = None
+    try:
+        while True:
+            try:
+                effect = flow.send(value) if error is None else flow.throw(error)
+            except StopIteration as stop:
+                if interruption is not None:
+                    raise interruption from None
+                return stop.value  # type: ignore[no-any-return]
+            except Exception:
+                if interruption is not None:
+                    raise interruption from None
+                raise
+            value = error = None
+            try:
+                if interruption is not None or (type(effect) is Run and effect.shield):
+                    value = await shielded(_perform, effect, clock)
+                else:
+                    value = await _perform(effect, clock)
+            except BaseException as caught:  # noqa: BLE001 - the flow decides what an error means
+                error = caught
+                if not isinstance(caught, Exception):
+                    interruption = caught
+    finally:
+        error = interruption = None
+
+
+async def _perform(effect: Effect, clock: Clock) -> Any:
+    if type(effect) is Run:
+        return effect.sync_fn() if effect.async_fn is None else await effect.async_fn()
+    if type(effect) is Sleep:
+        return await clock.asleep(max(0.0, effect.seconds))
+    if type(effect) is Wait:
+        return await _wait(effect.future)
+    if type(effect) is Parallel:
+        return await _parallel(effect.flows, clock)
+    message = f"no async driver for {type(effect).__name__}"
+    raise TypeError(message)
+
+
+async def _wait(future: Future[Any]) -> Any:
+    """Wait for a future that any thread or task may set."""
+    if not future.done():
+        loop, ready = current_loop(), anyio.Event()
+        future.add_done_callback(lambda _: loop.call_soon(ready.set))
+        await ready.wait()
+    return future.result()
+
+
+async def _parallel(flows: tuple[Flow[Any], ...], clock: Clock) -> list[Any]:
+    """Run flows as tasks; the first error cancels the others and is raised."""
+    results: list[Any] = [None] * len(flows)
+    failed: list[Exception] = []
+
+    async def one(i: int, group: anyio.abc.TaskGroup) -> None:
+        try:
+            results[i] = await arun(flows[i], clock)
+        except Exception as error:  # noqa: BLE001 - raised below, without the group's wrapping
+            failed.append(error)
+            group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        for i in range(len(flows)):
+            group.start_soon(one, i, group)
+    if failed:
+        raise failed[0]
+    return results

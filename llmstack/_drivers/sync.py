@@ -1,0 +1,83 @@
+"""The sync driver: runs a flow in this thread."""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from llmstack._core.effects import Effect, Flow, Parallel, Run, Sleep, Wait
+from llmstack._core.transport import Clock
+
+T = TypeVar("T")
+
+
+def run(flow: Flow[T], clock: Clock) -> T:
+    """Run a flow to its end.
+
+    An interruption (KeyboardInterrupt, SystemExit) is thrown into the flow so that it closes its books, and is
+    raised again at the end whatever the flow made of it.
+
+    Args:
+        flow: The flow.
+        clock: Time for its sleeps.
+
+    Returns:
+        What the flow returns.
+
+    Raises:
+        BaseException: What the flow raises, or the interruption.
+    """
+    value: Any = None
+    error: BaseException | None = None
+    interruption: BaseException | None = None
+    try:
+        while True:
+            try:
+                effect = flow.send(value) if error is None else flow.throw(error)
+            except StopIteration as stop:
+                if interruption is not None:
+                    raise interruption from None
+                return stop.value  # type: ignore[no-any-return]
+            except Exception:
+                if interruption is not None:
+                    raise interruption from None
+                raise
+            value = error = None
+            try:
+                value = _perform(effect, clock)
+            except BaseException as caught:  # noqa: BLE001 - the flow decides what an error means
+                error = caught
+                if not isinstance(caught, Exception):
+                    interruption = caught
+    finally:
+        # An error kept in a frame that its own traceback holds is a cycle that delays clean-up.
+        error = interruption = None
+
+
+def _perform(effect: Effect, clock: Clock) -> Any:
+    if type(effect) is Run:
+        return effect.sync_fn()
+    if type(effect) is Sleep:
+        return clock.sleep(max(0.0, effect.seconds))
+    if type(effect) is Wait:
+        return effect.future.result()
+    if type(effect) is Parallel:
+        return _parallel(effect.flows, clock)
+    message = f"no sync driver for {type(effect).__name__}"
+    raise TypeError(message)
+
+
+def _parallel(flows: tuple[Flow[Any], ...], clock: Clock) -> list[Any]:
+    """Run flows in threads, each with a copy of this context; all end before the first error is raised."""
+    if not flows:
+        return []
+
+    def start(flow: Flow[Any]) -> Callable[[], Any]:
+        context = contextvars.copy_context()
+        return lambda: context.run(run, flow, clock)
+
+    with ThreadPoolExecutor(len(flows), thread_name_prefix="llmstack-parallel") as pool:
+        futures = [pool.submit(start(flow)) for flow in flows]
+    return [future.result() for future in futures]

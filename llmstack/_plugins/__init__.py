@@ -1,0 +1,1 @@
+"""Plugins: finding them, registering them, putting them in order."""

@@ -1,0 +1,128 @@
+"""From the layers' reply to what the program gets: the SDK's own objects, in every mode the SDK has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import httpx2
+import openai
+
+from llmstack._core.call import Call
+from llmstack._core.effects import Flow, Run
+from llmstack._core.exchange import Exchange
+from llmstack._core.reply import Reply
+from llmstack._core.transport import Engine
+from llmstack._drivers.stream import AsyncStream, Stream
+from llmstack._drivers.tap import AsyncTap, SyncTap, stream_base, tap_class
+from llmstack._wire.replay import replay
+from llmstack._wire.request import SDKRequest
+from llmstack._wire.sdk import RAW_RESPONSE_HEADER, own_stream_class, process
+from llmstack._wire.sse import ServerSentEvent
+from llmstack.errors import ReplayError
+
+_RAW_VALUES = {"raw": "true", "stream": "stream"}
+
+
+def answer(call: Call, engine: Engine) -> Flow[Any]:
+    """Take a call through the stack and turn the reply into what the program asked the SDK for.
+
+    Args:
+        call: The call; its `request` is the SDK's.
+        engine: The stack.
+
+    Returns:
+        The parsed model, page, stream, raw response …, as the SDK would have returned.
+
+    Raises:
+        openai.OpenAIError: What the upstream or a layer raised.
+    """
+    exchange = Exchange(call, engine)
+    try:
+        reply = yield from exchange.start()
+        if reply is None and engine.layered and call.raw:
+            # A raw response shows status and headers, so it must be the last attempt's.
+            yield from exchange.prime()
+        response = _tapped(call, exchange) if reply is None else _response(call, reply)
+        result = yield from _processed(call, response)
+    except BaseException as error:
+        yield from exchange.close()
+        exchange.books.close(error=error)
+        raise
+    if reply is not None:
+        exchange.books.close(reply=reply)
+    return result
+
+
+def _processed(call: Call, response: Any) -> Flow[Any]:
+    request: SDKRequest = call.request
+    asynchronous = isinstance(request.client, openai.AsyncOpenAI)
+    ours, theirs = (AsyncStream, openai.AsyncStream) if asynchronous else (Stream, openai.Stream)
+
+    def run() -> Any:
+        return process(
+            request.client,
+            response,
+            cast_to=request.cast_to,
+            options=request.options,
+            stream=call.stream,
+            stream_cls=own_stream_class(request.stream_cls, ours, theirs),
+            retries_taken=_retries_taken(call, response),
+        )
+
+    return (yield Run(run, run))
+
+
+def _retries_taken(call: Call, response: Any) -> int:
+    """Retries as the raw response reports them: the SDK's own, told by its header, or the stack's."""
+    counted = response.request.headers.get("x-stainless-retry-count", "0")
+    return max(int(counted) if counted.isdigit() else 0, call.progress.attempts - 1)
+
+
+def _tapped(call: Call, exchange: Exchange) -> Any:
+    """The response that a stream is read from."""
+    asynchronous = isinstance(call.request.client, openai.AsyncOpenAI)
+    native = None if exchange.incoming is None else exchange.incoming.native
+    base = stream_base(native, asynchronous=asynchronous)
+    tap: SyncTap | AsyncTap = tap_class(base)(exchange)
+    attached = tap.attach()
+    if attached is not None:
+        return attached
+    # Nothing was sent (a layer answered at once) or it did not come by HTTP.
+    headers = {"content-type": "text/event-stream"}
+    return httpx2.Response(200, headers=headers, stream=tap, request=_request(call))
+
+
+def _response(call: Call, reply: Reply) -> Any:
+    if reply.native is not None:
+        return reply.native
+    headers = {k: v for k, v in reply.headers.items() if k.lower() not in _LENGTHS}
+    headers.setdefault("content-type", "application/json")
+    return httpx2.Response(reply.status, headers=headers, content=reply.content or b"", request=_request(call))
+
+
+_LENGTHS = frozenset({"content-length", "content-encoding", "transfer-encoding"})
+
+
+def _request(call: Call) -> httpx2.Request:
+    """A request for a response that no request was sent for; without credentials."""
+    headers = {RAW_RESPONSE_HEADER: _RAW_VALUES[call.raw]} if call.raw else {}
+    url = httpx2.URL(call.base_url or "http://llmstack.invalid/").join(call.path.lstrip("/"))
+    return httpx2.Request(call.method, url, headers=headers)
+
+
+def replayed(call: Call, reply: Reply) -> Sequence[ServerSentEvent]:
+    """The events of a stream that says what a complete reply says.
+
+    Raises:
+        ReplayError: If the endpoint has no stream of this kind, or the reply has no JSON.
+    """
+    if reply.events is not None:
+        return reply.events
+    if not isinstance(reply.body, dict):
+        message = "the reply has no JSON object, so it cannot be given as the stream that was asked for"
+        raise ReplayError(message, call=call.info)
+    try:
+        return replay(call.endpoint, reply.body, call.params)
+    except ValueError as error:
+        raise ReplayError(str(error), call=call.info) from error

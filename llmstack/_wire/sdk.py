@@ -1,0 +1,124 @@
+"""The SDK's internals that llmstack touches, all of them, in one file.
+
+Everything else uses the SDK's public API. These names are the same in openai 3.3 and 3.52 (the suite runs at both
+ends); should one of them be missing, importing this file says so at once, instead of failing inside a call.
+"""
+
+from __future__ import annotations
+
+import inspect
+import ssl
+import sys
+from collections.abc import Mapping
+from typing import Any, get_args, get_origin
+
+import anyio
+import httpx2
+import openai
+from openai import APIConnectionError, APIError, APITimeoutError, NotGiven, Omit, omit
+from openai._base_client import AsyncAPIClient, BaseClient, SyncAPIClient
+from openai._constants import DEFAULT_MAX_RETRIES, RAW_RESPONSE_HEADER
+from openai._models import FinalRequestOptions
+
+__all__ = [
+    "DEFAULT_MAX_RETRIES",
+    "RAW_RESPONSE_HEADER",
+    "FinalRequestOptions",
+    "NotGiven",
+    "Omit",
+    "api_error",
+    "final_cast",
+    "is_legacy_httpx",
+    "merged_body",
+    "omit",
+    "own_stream_class",
+    "process",
+    "translated",
+]
+
+for _owner, _names in (
+    (BaseClient, ("_maybe_override_cast_to", "_process_response_data")),
+    (SyncAPIClient, ("request", "_process_response")),
+    (AsyncAPIClient, ("request", "_process_response")),
+    (openai.Stream, ("__stream__", "_iter_events")),
+    (openai.AsyncStream, ("__stream__", "_iter_events")),
+):
+    for _name in _names:
+        if not hasattr(_owner, _name):
+            _message = f"openai {openai.__version__} has no {_owner.__name__}.{_name}: llmstack needs openai>=3.3,<4"
+            raise ImportError(_message)
+_wanted = {"cast_to", "options", "response", "stream", "stream_cls", "retries_taken"}
+if not _wanted <= set(inspect.signature(SyncAPIClient._process_response).parameters):  # noqa: SLF001 - see the head
+    _message = f"openai {openai.__version__} processes responses in another way: llmstack needs openai>=3.3,<4"
+    raise ImportError(_message)
+
+
+def final_cast(client: Any, cast_to: Any, options: FinalRequestOptions) -> Any:
+    """The type to parse into, after what ``with_streaming_response`` asks for by a header (which is taken off)."""
+    return client._maybe_override_cast_to(cast_to, options)  # noqa: SLF001 - see the head
+
+
+def process(
+    client: Any,
+    response: Any,
+    *,
+    cast_to: Any,
+    options: FinalRequestOptions,
+    stream: bool,
+    stream_cls: Any,
+    retries_taken: int,
+) -> Any:
+    """Turn an HTTP response into what the program gets, exactly as the SDK does. A coroutine for async clients."""
+    return client._process_response(  # noqa: SLF001 - see the head
+        cast_to=cast_to,
+        options=options,
+        response=response,
+        stream=stream,
+        stream_cls=stream_cls,
+        retries_taken=retries_taken,
+    )
+
+
+def merged_body(options: FinalRequestOptions) -> Mapping[str, Any] | None:
+    """The JSON body that will be sent, ``extra_body`` merged in; None if the body is not a JSON object.
+
+    Merging is the SDK's: one level deep, and a value of `Omit` takes the key away.
+    """
+    body, extra = options.json_data, options.extra_json
+    if extra is None:
+        return body if isinstance(body, Mapping) else None
+    if body is not None and not isinstance(body, Mapping):
+        return None
+    merged: dict[str, Any] = {**(body or {}), **extra}
+    return {name: value for name, value in merged.items() if not isinstance(value, Omit)}
+
+
+def own_stream_class(stream_cls: Any, ours: Any, theirs: Any) -> Any:
+    """Our stream class in place of the SDK's, with the same chunk type; a program's own subclass is left alone."""
+    if stream_cls is None:
+        return None
+    return ours[get_args(stream_cls)] if get_origin(stream_cls) is theirs else stream_cls
+
+
+def api_error(payload: Any, request: Any) -> APIError:
+    """The error that the SDK raises for an error event in a stream."""
+    message = payload.get("message") if isinstance(payload, Mapping) else None
+    if not message or not isinstance(message, str):
+        message = "An error occurred during streaming"
+    return APIError(message=message, request=request, body=payload)
+
+
+def translated(error: Exception, request: Any) -> Exception:
+    """A connection error while reading a body, as the SDK's own class; any other error as it is."""
+    legacy = sys.modules.get("httpx")
+    libraries = (httpx2,) if legacy is None else (httpx2, legacy)
+    if isinstance(error, tuple(library.TimeoutException for library in libraries)):
+        return APITimeoutError(request=request)
+    lost = (ssl.SSLError, anyio.EndOfStream, *(library.RequestError for library in libraries))
+    return APIConnectionError(request=request) if isinstance(error, lost) else error
+
+
+def is_legacy_httpx(http_client: object) -> bool:
+    """True for a client of the old ``httpx`` package; openai 3 stands on ``httpx2``."""
+    legacy = sys.modules.get("httpx")
+    return legacy is not None and isinstance(http_client, (legacy.Client, legacy.AsyncClient))

@@ -1,0 +1,106 @@
+"""Effects for layers: what a generator asks of the world with ``yield from``.
+
+    from llmstack.effects import sleep
+
+    def llmstack_call(self, call, next):
+        yield from sleep(0.5)
+        return (yield from next(call))
+
+The same line blocks in a sync program and suspends the task in an async one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+from llmstack._core.effects import Effect, Emit, Flow, Next, Now, Parallel, Run, Sleep, Wait
+from llmstack._core.events import Event
+
+__all__ = ["Effect", "Flow", "Next", "emit", "monotonic", "parallel", "run", "sleep", "wait"]
+
+T = TypeVar("T")
+
+
+def sleep(seconds: float) -> Flow[None]:
+    """Wait for some seconds.
+
+    Args:
+        seconds: How long; zero or less only gives way to others.
+    """
+    yield Sleep(seconds)
+
+
+def run(
+    sync_fn: Callable[[], T], async_fn: Callable[[], Awaitable[T]] | None = None, *, shield: bool = False
+) -> Flow[T]:
+    """Do I/O of one's own.
+
+    Args:
+        sync_fn: Called in a sync program.
+        async_fn: Called and awaited in an async program. If not given, `sync_fn` is called there too: it must
+            then be quick, since it holds up the event loop.
+        shield: True if a cancellation must not interrupt it, such as settling an account.
+
+    Returns:
+        The function's result.
+
+    Raises:
+        Exception: What the function raises.
+    """
+    result: T = yield Run(sync_fn, async_fn, shield)
+    return result
+
+
+def wait(future: Future[T]) -> Flow[T]:
+    """Wait for a future that another thread or task will set.
+
+    Args:
+        future: A ``concurrent.futures.Future``.
+
+    Returns:
+        Its result.
+
+    Raises:
+        Exception: Its error.
+    """
+    result: T = yield Wait(future)
+    return result
+
+
+def parallel(*flows: Flow[T]) -> Flow[list[T]]:
+    """Run several flows at once: threads in a sync program, tasks in an async one.
+
+    A streamed call sent inside one is read to its end there.
+
+    Args:
+        flows: Generators, such as ``next(call)``.
+
+    Returns:
+        Their results, in order.
+
+    Raises:
+        Exception: The first error; the other flows are cancelled (async) or waited for (sync) before.
+    """
+    results: list[T] = yield Parallel(flows)
+    return results
+
+
+def emit(event: Event) -> Flow[None]:
+    """Tell all observers that something happened.
+
+    Args:
+        event: Any `llmstack.events.Event`, also a subclass of your own. Put no content and no key into it.
+    """
+    yield Emit(event)
+
+
+def monotonic() -> Flow[float]:
+    """Read the stack's clock.
+
+    Returns:
+        Seconds that never run backwards; only differences mean anything.
+    """
+    now: float = yield Now()
+    return now

@@ -1,0 +1,129 @@
+"""Errors of the stack. What the provider or the network does wrong stays the SDK's own error, unwrapped.
+
+    openai.OpenAIError
+    └── StackError                    anything llmstack itself raises
+        ├── ConfigError               a stack that cannot be built, found before any call
+        │   ├── RegistrationError     a plugin whose hooks are wrong (async, misspelt, unknown argument …)
+        │   ├── OrderError            before/after that contradict each other
+        │   ├── OptionError           an option or argument a plugin does not take
+        │   └── PluginNotFoundError   a name that no installed plugin has
+        ├── RefusedError              a layer refused the call before it was sent; plugins subclass it
+        ├── PluginError               a plugin failed or broke the rules; the cause is chained
+        ├── CommittedError            a layer wanted to send again although content had reached the program
+        ├── BodyConsumedError         a second send of a one-shot body (an iterator, an unseekable file)
+        ├── ReplayError               a reply that cannot be given as the stream the program asked for
+        └── UnsupportedError          something this transport, client or mode cannot do
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from openai import OpenAIError
+
+if TYPE_CHECKING:
+    from llmstack._core.call import CallInfo
+    from llmstack._core.reply import Reply
+
+__all__ = [
+    "BodyConsumedError",
+    "CommittedError",
+    "ConfigError",
+    "OptionError",
+    "OrderError",
+    "PluginError",
+    "PluginNotFoundError",
+    "RefusedError",
+    "RegistrationError",
+    "ReplayError",
+    "StackError",
+    "UnsupportedError",
+]
+
+
+class StackError(OpenAIError):
+    """Anything llmstack itself raises. Programs that catch ``openai.OpenAIError`` catch it too.
+
+    Attributes:
+        message: What happened and what to change.
+        call: The call it happened to, without content; None if it happened to none.
+        plugin: Name of the plugin that raised it; None if it was the stack itself.
+        reply: The provider's reply if one had already been paid for; not kept when pickled.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        call: CallInfo | None = None,
+        plugin: str | None = None,
+        reply: Reply | None = None,
+    ) -> None:
+        """Make the error; `str(error)` adds the call and the plugin to the message."""
+        super().__init__(message)
+        self.message = message
+        self.call = call
+        self.plugin = plugin
+        self.reply = reply
+
+    def __str__(self) -> str:
+        """The message, then the plugin and the call it is about."""
+        about = [f"plugin {self.plugin!r}"] if self.plugin else []
+        about += [f"call {self.call}"] if self.call else []
+        return f"{self.message} [{', '.join(about)}]" if about else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what may leave the process: everything but the reply."""
+        state = {k: v for k, v in self.__dict__.items() if k != "reply"}
+        return _rebuild, (type(self), self.message, {**state, "reply": None})
+
+
+def _rebuild(kind: type[StackError], message: str, state: dict[str, Any]) -> StackError:
+    error = kind.__new__(kind, message)
+    error.args = (message,)
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigError(StackError):
+    """A stack that cannot be built. Raised while building, before any call."""
+
+
+class RegistrationError(ConfigError):
+    """A plugin whose hooks are wrong; the message names plugin, hook and argument."""
+
+
+class OrderError(ConfigError):
+    """Plugins whose `before`/`after` contradict each other; the message names both."""
+
+
+class OptionError(ConfigError):
+    """An option a plugin does not take, or of the wrong kind."""
+
+
+class PluginNotFoundError(ConfigError):
+    """A plugin name that neither the built-ins nor any installed package has."""
+
+
+class RefusedError(StackError):
+    """A layer refused the call before anything was sent. Plugins raise subclasses of it."""
+
+
+class PluginError(StackError):
+    """A plugin failed, or broke the rules of the stack. The original error is the ``__cause__``."""
+
+
+class CommittedError(StackError):
+    """A layer wanted to send again although content of the stream had already reached the program."""
+
+
+class BodyConsumedError(StackError):
+    """The body was a one-shot iterator or an unseekable file, and has been sent once already."""
+
+
+class ReplayError(StackError):
+    """A complete reply cannot be given as the stream that the program asked for."""
+
+
+class UnsupportedError(StackError):
+    """Something that this transport, client or mode cannot do."""

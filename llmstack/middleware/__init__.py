@@ -1,0 +1,8 @@
+"""The built-in middleware: ordinary plugins, which use nothing that a third party could not."""
+
+from __future__ import annotations
+
+from llmstack.middleware.logging import Logging
+from llmstack.middleware.retry import Retry
+
+__all__ = ["Logging", "Retry"]

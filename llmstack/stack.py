@@ -1,0 +1,268 @@
+"""Stack: the plugins and the transport of a client, composed."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from os import PathLike
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+from openai import OpenAIError
+
+from llmstack._core.events import Event
+from llmstack._core.flow import compose
+from llmstack._core.order import Placement
+from llmstack._core.transport import Clock, Engine, Transport
+from llmstack._core.usage import Usage
+from llmstack._drivers.clock import SystemClock
+from llmstack._plugins.registry import Registry, as_plugin, placement, plugin_name
+from llmstack._wire.answer import replayed
+from llmstack.errors import PluginNotFoundError
+from llmstack.transports.openai import OpenAITransport
+
+__all__ = ["Stack"]
+
+logger = logging.getLogger("llmstack")
+
+
+class Stack:
+    """An ordered set of plugins around a transport. Immutable; share it among clients, threads and event loops.
+
+        client = OpenAI(stack=Stack([Cache(ttl=3600), Retry()]))
+
+    Args:
+        plugins: Plugins, outermost first, taken as written: instances, modules, classes without arguments, or
+            generator functions ``(call, next)``. `Stack.ordered` puts them in the order they declare instead.
+        transport: Where calls go; None for the connection of the client that makes the call.
+        clock: Time for sleeps, durations and deadlines; for tests.
+
+    Raises:
+        llmstack.errors.RegistrationError: If a plugin's hooks are wrong.
+    """
+
+    def __init__(
+        self, plugins: Iterable[object] = (), *, transport: Transport | None = None, clock: Clock | None = None
+    ) -> None:
+        self._registry = Registry(_named(as_plugin(plugin) for plugin in plugins))
+        self._transport = transport or OpenAITransport()
+        self._clock = clock or SystemClock()
+        self._failures: dict[str, int] = {}
+        layers, observers = self._registry.layers(), self._registry.observers()
+        self.engine = Engine(
+            entry=compose(layers, (OpenAIError,)),
+            transport=self._transport,
+            clock=self._clock,
+            emit=self._emitter(observers) if observers else None,
+            price=self._price,
+            replay=replayed,
+            layered=bool(layers),
+        )
+
+    @classmethod
+    def ordered(cls, plugins: Iterable[object], **more: Any) -> Self:
+        """A stack of these plugins in the order that their stages, `before` and `after` declare.
+
+        Args:
+            plugins: Plugins in any order.
+            more: As for `Stack`.
+
+        Raises:
+            llmstack.errors.OrderError: If their wishes contradict each other.
+        """
+        from llmstack._core.order import resolve
+
+        named = dict(_named(as_plugin(plugin) for plugin in plugins))
+        order = resolve(placement(name, plugin) for name, plugin in named.items())
+        return cls([named[name] for name in order], **more)
+
+    @classmethod
+    def default(cls) -> Self:
+        """The stack of a client that names none, safe for any program: Retry and Logging."""
+        from llmstack.middleware import Logging, Retry
+
+        return cls.ordered([Retry(), Logging()])
+
+    @classmethod
+    def from_config(cls, path: str | PathLike[str]) -> Self:
+        """The stack that a TOML file describes.
+
+        Args:
+            path: The file.
+
+        Raises:
+            llmstack.errors.ConfigError: If the file cannot be read or says something wrong; it names file and key.
+        """
+        from llmstack._plugins.config import read_config
+
+        config = read_config(path)
+        return cls.ordered(config.plugins)
+
+    # What it holds ----------------------------------------------------------------------------------------------
+
+    @property
+    def plugins(self) -> dict[str, object]:
+        """The plugins by name, outermost first."""
+        return dict(self._registry.plugins)
+
+    @property
+    def transport(self) -> Transport:
+        """Where calls go."""
+        return self._transport
+
+    @property
+    def observer_failures(self) -> dict[str, int]:
+        """How often each observer has raised; the calls did not feel it."""
+        return dict(self._failures)
+
+    def explain(self) -> str:
+        """The resolved order as text: one line a plugin, outermost first, then the transport."""
+        placements = [placement(name, plugin) for name, plugin in self.plugins.items()]
+        layers = {layer.name for layer in self._registry.layers()}
+        rows = [(p.name, p.stage.name, _role(p, self.plugins[p.name], layers)) for p in placements]
+        rows.append((self._transport.name, "TRANSPORT", type(self._transport).__name__))
+        widths = [max(len(row[i]) for row in rows) for i in range(2)]
+        lines = [f"{name:<{widths[0]}}  {stage:<{widths[1]}}  {what}" for name, stage, what in rows]
+        return "\n".join(line.rstrip() for line in lines)
+
+    def __repr__(self) -> str:
+        """Names only."""
+        return f"Stack([{', '.join(self.plugins)}], transport={self._transport.name})"
+
+    # Changed copies ---------------------------------------------------------------------------------------------
+
+    def with_plugins(self, *plugins: object, outermost: bool = False) -> Stack:
+        """A copy with plugins added.
+
+        Args:
+            plugins: Plugins to add, in the order written; one with the name of a present one replaces it in place.
+            outermost: True to add them around all others, False (the default) next to the transport.
+        """
+        present = self.plugins
+        added = _named(as_plugin(plugin) for plugin in plugins)
+        fresh = [plugin for name, plugin in added if name not in present]
+        replaced = [dict(added).get(name, plugin) for name, plugin in present.items()]
+        return self._copy([*fresh, *replaced] if outermost else [*replaced, *fresh])
+
+    def without(self, *names: str) -> Stack:
+        """A copy without the named plugins.
+
+        Raises:
+            llmstack.errors.PluginNotFoundError: If there is none of that name.
+        """
+        for name in names:
+            if name not in self.plugins:
+                present = ", ".join(self.plugins) or "none"
+                raise PluginNotFoundError(f"no plugin {name!r} in this stack; it has: {present}")
+        return self._copy([plugin for name, plugin in self.plugins.items() if name not in names])
+
+    def with_transport(self, transport: Transport | None) -> Stack:
+        """A copy that sends elsewhere."""
+        return Stack(self.plugins.values(), transport=transport, clock=self._clock)
+
+    def _copy(self, plugins: Sequence[object]) -> Stack:
+        return Stack(plugins, transport=self._transport, clock=self._clock)
+
+    # Closing ----------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close what the plugins and the transport opened. Call it once, when no call is under way.
+
+        Raises:
+            Exception: The first error of a plugin's close; all others are closed all the same.
+        """
+        errors: list[Exception] = []
+        for opened in (*self.plugins.values(), self._transport):
+            try:
+                if callable(close := getattr(opened, "close", None)):
+                    close()
+                elif callable(aclose := getattr(opened, "aclose", None)):
+                    anyio.run(aclose)
+            except Exception as error:  # noqa: BLE001 - the others must be closed too
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    async def aclose(self) -> None:
+        """Close what the plugins and the transport opened, in an async program."""
+        errors: list[Exception] = []
+        for opened in (*self.plugins.values(), self._transport):
+            try:
+                if callable(aclose := getattr(opened, "aclose", None)):
+                    await aclose()
+                elif callable(close := getattr(opened, "close", None)):
+                    close()
+            except Exception as error:  # noqa: BLE001 - the others must be closed too
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def __enter__(self) -> Self:
+        """Use the stack for a while; it is closed at the end."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """Use the stack for a while; it is closed at the end."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        await self.aclose()
+
+    # For the engine ---------------------------------------------------------------------------------------------
+
+    def _emitter(self, observers: Sequence[tuple[str, Callable[..., Any]]]) -> Callable[[Event], None]:
+        # pluggy lets an implementation leave out the argument.
+        bound = [(name, fn, bool(inspect.signature(fn).parameters)) for name, fn in observers]
+
+        def emit(event: Event) -> None:
+            for name, observer, wants in bound:
+                try:
+                    observer(event) if wants else observer()
+                except Exception:
+                    self._failed(name)
+
+        return emit
+
+    def _failed(self, name: str) -> None:
+        """Count an observer's failure; log the first one."""
+        self._failures[name] = self._failures.get(name, 0) + 1
+        if self._failures[name] == 1:
+            logger.warning("observer %r failed; calls go on, further failures are only counted", name, exc_info=True)
+
+    def _price(self, model: str, usage: Usage) -> Decimal | None:
+        try:
+            price: Decimal | None = self._registry.hook.llmstack_price(model=model, usage=usage)
+        except Exception:
+            self._failed("llmstack_price")
+            return None
+        return price
+
+
+def _named(plugins: Iterable[object]) -> list[tuple[str, object]]:
+    """Plugins with their names; the second of a name is called ``name#2``."""
+    named: dict[str, object] = {}
+    for plugin in plugins:
+        name = wanted = plugin_name(plugin)
+        count = 1
+        while name in named:
+            count += 1
+            name = f"{wanted}#{count}"
+        named[name] = plugin
+    return list(named.items())
+
+
+def _role(place: Placement, plugin: object, layers: set[str]) -> str:
+    kind = f"{type(plugin).__module__}.{type(plugin).__qualname__}"
+    return kind if place.name in layers else f"{kind} (hears events only)"

@@ -1,0 +1,24 @@
+"""Settings for every test; fixtures live beside the tests that use them, or in `llmstack.testing`."""
+
+import os
+
+from hypothesis import HealthCheck, Phase, settings
+
+# The same examples on every run, so that a red build is red again on the next machine; what failed is printed to paste.
+settings.register_profile(
+    "ci",
+    derandomize=True,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+# At a desk: new examples on every run. No deadline, since a machine that is busy with something else is no bug.
+settings.register_profile("dev", deadline=None)
+# By hand, before a release: HYPOTHESIS_PROFILE=thorough make test
+settings.register_profile(
+    "thorough",
+    deadline=None,
+    max_examples=2000,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
