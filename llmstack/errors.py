@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from openai import OpenAIError
 
+from llmstack._core.secret import mask
+
 if TYPE_CHECKING:
     from llmstack._core.call import CallInfo
     from llmstack._core.reply import Reply
@@ -60,6 +62,7 @@ class StackError(OpenAIError):
         reply: Reply | None = None,
     ) -> None:
         """Make the error; `str(error)` adds the call and the plugin to the message."""
+        message = mask(message)
         super().__init__(message)
         self.message = message
         self.call = call

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from llmstack._core.options import Options
+from llmstack._core.usage_chunk import STREAMS_USAGE_ON_REQUEST, HideUsage, asking_for_usage, asks_for_usage
 
 if TYPE_CHECKING:
     from llmstack._core.effects import Flow
@@ -182,6 +183,18 @@ class Call:
         built from the chunks as the wire sent them: a layer that rewrites chunks rewrites the reply too.
         """
         return replace(self, filters=(*self.filters, factory))
+
+    def with_usage(self) -> Self:
+        """A copy whose streamed reply tells its usage, also where the API does so only on request.
+
+        Chat and legacy completions need ``stream_options.include_usage``; it is set if the program has not, and the
+        usage chunk is then hidden from the program. Any other call comes back as it is. Some compatible servers do
+        not know ``stream_options``, so nothing asks for it unless a layer does.
+        """
+        if not self.stream or self.endpoint not in STREAMS_USAGE_ON_REQUEST or asks_for_usage(self.params):
+            return self
+        asking = self.with_params(stream_options=asking_for_usage(self.params))
+        return asking.with_filter(lambda _: HideUsage())
 
     def note(self, **facts: Any) -> None:
         """Add facts (JSON-like, no content) that the call's `CallFinished` event shall carry in `notes`."""

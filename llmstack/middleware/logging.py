@@ -39,7 +39,7 @@ class Logging:
             self._log(logging.DEBUG, "llm.retry", event, fields)
 
     def _log(self, level: int, name: str, event: Event, fields: dict[str, Any]) -> None:
-        shown = {"call_id": event.call.id, "endpoint": event.call.endpoint}
+        shown: dict[str, Any] = {"call_id": event.call.id, "endpoint": event.call.endpoint}
         shown |= {key: value for key, value in fields.items() if value is not None}
         if structlog.is_configured():
             structlog.get_logger("llmstack").log(level, name, **shown)

@@ -1,0 +1,177 @@
+"""Retry: what is sent again, and when."""
+
+import openai
+import pytest
+import tenacity
+
+from llmstack import AsyncOpenAI, OpenAI, Stack
+from llmstack.errors import RefusedError
+from llmstack.events import RetryScheduled
+from llmstack.middleware import Retry
+from llmstack.testing import FakeClock, Recorder, ScriptedTransport, Status
+
+ASK = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+
+
+class Bench:
+    """A client, its script, its clock and its events."""
+
+    def __init__(self, script, retry=None, **client):
+        self.transport = ScriptedTransport(script)
+        self.clock, self.recorder = FakeClock(), Recorder()
+        stack = Stack([retry or Retry(), self.recorder], transport=self.transport, clock=self.clock)
+        self.client = OpenAI(api_key="sk-test-not-a-key", stack=stack, **client)
+        self.aclient = AsyncOpenAI(api_key="sk-test-not-a-key", stack=stack, **client)
+
+    def ask(self, **more):
+        """One chat call."""
+        return self.client.chat.completions.create(**ASK, **more).choices[0].message.content
+
+
+def lost():
+    """A connection that broke."""
+    return openai.APIConnectionError(request=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("failure", [Status(408), Status(409), Status(429), Status(500), Status(503), Status(529), lost()])
+def test_a_passing_failure_is_sent_again(failure):
+    """And the events tell of it."""
+    bench = Bench([failure, "hello"])
+    assert bench.ask() == "hello"
+    assert bench.recorder.finished.attempts == 2
+    assert bench.recorder.finished.outcome == "ok"
+    assert [event.number for event in bench.recorder.of(RetryScheduled)] == [1]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+def test_a_lasting_failure_is_raised_at_once(status):
+    """One attempt, the SDK's own error."""
+    bench = Bench([Status(status)])
+    with pytest.raises(openai.APIStatusError) as caught:
+        bench.ask()
+    assert caught.value.status_code == status
+    assert len(bench.transport.calls) == 1
+    assert bench.clock.sleeps == []
+
+
+def test_an_empty_account_is_not_asked_again():
+    """A 429 that can never succeed; the code is kept."""
+    bench = Bench([Status(429, {"error": {"message": "no money", "code": "insufficient_quota"}})])
+    with pytest.raises(openai.RateLimitError) as caught:
+        bench.ask()
+    assert caught.value.code == "insufficient_quota"
+    assert len(bench.transport.calls) == 1
+
+
+def test_the_last_error_is_the_sdks_own():
+    """After all attempts."""
+    bench = Bench([Status(500), Status(502), Status(503)])
+    with pytest.raises(openai.InternalServerError) as caught:
+        bench.ask()
+    assert caught.value.status_code == 503
+    assert bench.recorder.finished.attempts == 3
+    assert bench.recorder.finished.error is caught.value
+
+
+@pytest.mark.parametrize(
+    ("headers", "delay"),
+    [
+        ({"retry-after": "20"}, 20.0),
+        ({"retry-after-ms": "150", "retry-after": "60"}, 0.15),
+        ({"retry-after": "120"}, 120.0),
+        ({"retry-after": "0"}, 1.5),
+        ({"retry-after": "-5"}, 1.5),
+        ({"retry-after": "nan"}, 1.5),
+        ({"retry-after": "junk"}, 1.5),
+    ],
+)
+def test_the_servers_wish_goes_before_our_own_wait(headers, delay):
+    """Where it says something usable."""
+    bench = Bench([Status(429, headers=headers), "hello"], Retry(wait=tenacity.wait_fixed(1.5)))
+    bench.ask()
+    assert bench.clock.sleeps == [delay]
+
+
+@pytest.mark.parametrize("headers", [{"retry-after": "121"}, {"retry-after": "86400"}, {"retry-after-ms": "120001"}])
+def test_a_wish_beyond_the_cap_is_an_error_now(headers):
+    """Nobody waits a day."""
+    bench = Bench([Status(429, headers=headers)])
+    with pytest.raises(openai.RateLimitError):
+        bench.ask()
+    assert bench.clock.sleeps == []
+
+
+@pytest.mark.parametrize(("status", "said", "sends"), [(500, "false", 1), (400, "true", 2)])
+def test_x_should_retry_is_obeyed(status, said, sends):
+    """The server knows best."""
+    bench = Bench([Status(status, headers={"x-should-retry": said}), "hello"])
+    try:
+        bench.ask()
+    except openai.APIStatusError:
+        assert sends == 1
+    assert len(bench.transport.calls) == sends
+
+
+def test_max_retries_of_the_client_and_of_the_call_set_the_attempts():
+    """And the SDK's own loop is off: N attempts are N sends."""
+    bench = Bench([Status(500)] * 9, max_retries=4)
+    with pytest.raises(openai.InternalServerError):
+        bench.ask()
+    assert len(bench.transport.calls) == 5
+    with pytest.raises(openai.InternalServerError):
+        bench.client.with_options(max_retries=0).chat.completions.create(**ASK)
+    assert len(bench.transport.calls) == 6
+    assert {call.max_retries for call in bench.transport.calls} == {0}
+
+
+def test_waits_grow_with_full_jitter():
+    """0.5 s doubled, never more than 8 s."""
+    bench = Bench([Status(500)] * 12, Retry(attempts=12))
+    with pytest.raises(openai.InternalServerError):
+        bench.ask()
+    for i, slept in enumerate(bench.clock.sleeps):
+        assert 0 <= slept <= min(0.5 * 2**i, 8)
+
+
+def test_a_refusal_of_an_inner_layer_is_not_retried():
+    """It would say the same again."""
+    bench = Bench([RefusedError("no")])
+    with pytest.raises(RefusedError):
+        bench.ask()
+    assert len(bench.transport.calls) == 1
+
+
+def test_less_than_one_attempt_is_refused():
+    """When the plugin is made."""
+    with pytest.raises(ValueError, match="attempts must be at least 1"):
+        Retry(attempts=0)
+
+
+async def test_it_sleeps_without_blocking_in_async():
+    """On both event loops, by the same clock."""
+    bench = Bench([Status(429, headers={"retry-after": "3"}), "hello"])
+    reply = await bench.aclient.chat.completions.create(**ASK)
+    assert reply.choices[0].message.content == "hello"
+    assert bench.clock.sleeps == [3.0]
+
+
+def test_a_stream_that_breaks_before_content_is_sent_again():
+    """The program sees one seamless stream."""
+    role = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}
+    bench = Bench([[role, lost()], "hello"])
+    chunks = list(bench.client.chat.completions.create(**ASK, stream=True))
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "hello"
+    assert sum(chunk.choices[0].delta.role == "assistant" for chunk in chunks) == 1
+    assert bench.recorder.finished.attempts == 2
+
+
+def test_a_stream_that_breaks_after_content_is_not():
+    """What was delivered stays; the error is raised."""
+    said = {"choices": [{"index": 0, "delta": {"content": "hel"}}]}
+    bench = Bench([[said, lost()]])
+    got = []
+    with pytest.raises(openai.APIConnectionError):
+        for chunk in bench.client.chat.completions.create(**ASK, stream=True):
+            got.append(chunk.choices[0].delta.content)
+    assert got == ["hel"]
+    assert len(bench.transport.calls) == 1
