@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from llmstack._core.effects import Flow, Next
     from llmstack._core.options import Options, options
     from llmstack._core.order import Stage
+    from llmstack._core.plugin import Middleware, Observer, Plugin
     from llmstack._core.reply import Reply
     from llmstack._core.transport import Clock, Incoming, Transport
     from llmstack._core.usage import Usage
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from llmstack.errors import StackError
     from llmstack.hookspecs import hookimpl
     from llmstack.stack import Stack
+
+    __version__: str
 
 __all__ = [
     "AsyncAzureOpenAI",
@@ -38,9 +41,12 @@ __all__ = [
     "Clock",
     "Flow",
     "Incoming",
+    "Middleware",
     "Next",
+    "Observer",
     "OpenAI",
     "Options",
+    "Plugin",
     "Reply",
     "Stack",
     "StackError",
@@ -64,9 +70,12 @@ _HOMES = {
     "Clock": "llmstack._core.transport",
     "Flow": "llmstack._core.effects",
     "Incoming": "llmstack._core.transport",
+    "Middleware": "llmstack._core.plugin",
     "Next": "llmstack._core.effects",
+    "Observer": "llmstack._core.plugin",
     "OpenAI": "llmstack.clients",
     "Options": "llmstack._core.options",
+    "Plugin": "llmstack._core.plugin",
     "Reply": "llmstack._core.reply",
     "Stack": "llmstack.stack",
     "StackError": "llmstack.errors",

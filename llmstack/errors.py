@@ -1,5 +1,7 @@
 """Errors of the stack. What the provider or the network does wrong stays the SDK's own error, unwrapped.
 
+::
+
     openai.OpenAIError
     └── StackError                    anything llmstack itself raises
         ├── ConfigError               a stack that cannot be built, found before any call

@@ -37,7 +37,7 @@ class HookSpecs:
     """The hooks."""
 
     @hookspec
-    def llmstack_call(self, call: Call, next: Next) -> Flow[Reply]:  # type: ignore[empty-body]  # noqa: A002
+    def llmstack_call(self, call: Call, next: Next) -> Flow[Reply]:  # type: ignore[empty-body]
         """Change or watch a call: a generator that gets the call and the rest of the stack.
 
         ``reply = yield from next(call)`` passes on the call, or a changed copy, and gives the complete reply, also

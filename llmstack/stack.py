@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from decimal import Decimal
 from os import PathLike
 from types import TracebackType
@@ -16,6 +16,7 @@ from openai import OpenAIError
 from llmstack._core.events import Event
 from llmstack._core.flow import compose
 from llmstack._core.order import Placement
+from llmstack._core.plugin import Plugin
 from llmstack._core.transport import Clock, Engine, Transport
 from llmstack._core.usage import Usage
 from llmstack._drivers.clock import SystemClock
@@ -45,7 +46,7 @@ class Stack:
     """
 
     def __init__(
-        self, plugins: Iterable[object] = (), *, transport: Transport | None = None, clock: Clock | None = None
+        self, plugins: Iterable[Plugin] = (), *, transport: Transport | None = None, clock: Clock | None = None
     ) -> None:
         self._registry = Registry(_named(as_plugin(plugin) for plugin in plugins))
         self._transport = transport or OpenAITransport()
@@ -63,7 +64,7 @@ class Stack:
         )
 
     @classmethod
-    def ordered(cls, plugins: Iterable[object], **more: Any) -> Self:
+    def ordered(cls, plugins: Iterable[Plugin], **more: Any) -> Self:
         """A stack of these plugins in the order that their stages, `before` and `after` declare.
 
         Args:
@@ -104,7 +105,7 @@ class Stack:
     # What it holds ----------------------------------------------------------------------------------------------
 
     @property
-    def plugins(self) -> dict[str, object]:
+    def plugins(self) -> dict[str, Any]:
         """The plugins by name, outermost first."""
         return dict(self._registry.plugins)
 
@@ -134,7 +135,7 @@ class Stack:
 
     # Changed copies ---------------------------------------------------------------------------------------------
 
-    def with_plugins(self, *plugins: object, outermost: bool = False) -> Stack:
+    def with_plugins(self, *plugins: Plugin, outermost: bool = False) -> Stack:
         """A copy with plugins added.
 
         Args:
@@ -163,7 +164,7 @@ class Stack:
         """A copy that sends elsewhere."""
         return Stack(self.plugins.values(), transport=transport, clock=self._clock)
 
-    def _copy(self, plugins: Sequence[object]) -> Stack:
+    def _copy(self, plugins: Sequence[Any]) -> Stack:
         return Stack(plugins, transport=self._transport, clock=self._clock)
 
     # Closing ----------------------------------------------------------------------------------------------------
@@ -177,9 +178,10 @@ class Stack:
         errors: list[Exception] = []
         for opened in (*self.plugins.values(), self._transport):
             try:
-                if callable(close := getattr(opened, "close", None)):
+                close, aclose = _closers(opened)
+                if close is not None:
                     close()
-                elif callable(aclose := getattr(opened, "aclose", None)):
+                elif aclose is not None:
                     anyio.run(aclose)
             except Exception as error:  # noqa: BLE001 - the others must be closed too
                 errors.append(error)
@@ -191,9 +193,10 @@ class Stack:
         errors: list[Exception] = []
         for opened in (*self.plugins.values(), self._transport):
             try:
-                if callable(aclose := getattr(opened, "aclose", None)):
+                close, aclose = _closers(opened)
+                if aclose is not None:
                     await aclose()
-                elif callable(close := getattr(opened, "close", None)):
+                elif close is not None:
                     close()
             except Exception as error:  # noqa: BLE001 - the others must be closed too
                 errors.append(error)
@@ -230,29 +233,29 @@ class Stack:
             for name, observer, wants in bound:
                 try:
                     observer(event) if wants else observer()
-                except Exception:
-                    self._failed(name)
+                except Exception as error:  # noqa: BLE001 - whatever an observer does, the call must not feel it
+                    self._failed(name, error)
 
         return emit
 
-    def _failed(self, name: str) -> None:
+    def _failed(self, name: str, error: Exception) -> None:
         """Count an observer's failure; log the first one."""
         self._failures[name] = self._failures.get(name, 0) + 1
         if self._failures[name] == 1:
-            logger.warning("observer %r failed; calls go on, further failures are only counted", name, exc_info=True)
+            logger.warning("observer %r failed; calls go on, further failures are only counted", name, exc_info=error)
 
     def _price(self, model: str, usage: Usage) -> Decimal | None:
         try:
             price: Decimal | None = self._registry.hook.llmstack_price(model=model, usage=usage)
-        except Exception:
-            self._failed("llmstack_price")
+        except Exception as error:  # noqa: BLE001 - an unknown price is no reason to lose a reply
+            self._failed("llmstack_price", error)
             return None
         return price
 
 
-def _named(plugins: Iterable[object]) -> list[tuple[str, object]]:
+def _named(plugins: Iterable[object]) -> list[tuple[str, Any]]:
     """Plugins with their names; the second of a name is called ``name#2``."""
-    named: dict[str, object] = {}
+    named: dict[str, Any] = {}
     for plugin in plugins:
         name = wanted = plugin_name(plugin)
         count = 1
@@ -261,6 +264,11 @@ def _named(plugins: Iterable[object]) -> list[tuple[str, object]]:
             name = f"{wanted}#{count}"
         named[name] = plugin
     return list(named.items())
+
+
+def _closers(opened: object) -> tuple[Callable[[], Any] | None, Callable[[], Awaitable[Any]] | None]:
+    """How a plugin or transport wants to be closed."""
+    return getattr(opened, "close", None), getattr(opened, "aclose", None)
 
 
 def _role(place: Placement, plugin: object, layers: set[str]) -> str:

@@ -1,7 +1,10 @@
 """Settings for every test; fixtures live beside the tests that use them, or in `llmstack.testing`."""
 
 import os
+import threading
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 # The same examples on every run, so that a red build is red again on the next machine; what failed is printed to paste.
@@ -22,3 +25,17 @@ settings.register_profile(
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """After every test: no thread of ours is left, and no key is in any log."""
+    before = set(threading.enumerate())
+    yield
+    left = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in left:
+        thread.join(5.0)  # one that is ending may end; a test that leaks nothing does not wait
+    assert [thread.name for thread in left if thread.is_alive()] == []
+    for phase in ("setup", "call"):
+        logged = [record.getMessage() for record in caplog.get_records(phase)]
+        assert [line for line in logged if "not-a-key" in line] == []

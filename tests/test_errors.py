@@ -15,7 +15,9 @@ KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issu
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_error_is_the_sdks_and_pickles(kind):
     """With its call and plugin, without the reply."""
-    call = Call(path="/chat/completions", endpoint="chat.completions", params={"model": "m", "messages": ["private words"]})
+    call = Call(
+        path="/chat/completions", endpoint="chat.completions", params={"model": "m", "messages": ["private words"]}
+    )
     error = kind("it went wrong", call=call.info, plugin="acme", reply=object())
     assert isinstance(error, openai.OpenAIError)
     copy = pickle.loads(pickle.dumps(error))
@@ -37,7 +39,9 @@ def test_the_text_says_what_which_plugin_and_which_call():
     )
 
 
-@pytest.mark.parametrize("secret", ["sk-test-not-a-key-1234567890", "Bearer abcdefghijklmnop", "api-key: 0123456789abcdef"])
+@pytest.mark.parametrize(
+    "secret", ["sk-test-not-a-key-1234567890", "Bearer abcdefghijklmnop", "api-key: 0123456789abcdef"]
+)
 def test_keys_are_masked(secret):
     """Whatever a message was made of."""
     error = errors.StackError(f"server said: wrong key {secret}!")

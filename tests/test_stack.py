@@ -2,6 +2,7 @@
 
 import logging
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from llmstack.errors import PluginNotFoundError
 from llmstack.middleware import Logging, Retry
 from llmstack.testing import Recorder, ScriptedTransport
 
-ASK = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+ASK: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
 
 def client_of(stack):

@@ -160,7 +160,9 @@ class Call:
         """A copy with the given fields changed; it stays the same call (id, progress)."""
         return replace(self, **changes)
 
-    def with_params(self, params: Mapping[str, Any] | None = None, /, *, without: Iterable[str] = (), **more: Any) -> Self:
+    def with_params(
+        self, params: Mapping[str, Any] | None = None, /, *, without: Iterable[str] = (), **more: Any
+    ) -> Self:
         """A copy with body parameters set or removed.
 
         Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, cast
 
 from pydantic_core import from_json
 
@@ -38,8 +38,11 @@ class Reply:
     cached: bool
     events: Sequence[Any] | None
     native: Any
+    _body: Any
+    _content: bytes | None
+    _usage: Any
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a value object: each argument is one attribute
         self,
         body: Any = _UNREAD,
         *,
@@ -120,8 +123,7 @@ class Reply:
             object.__setattr__(self, "_usage", Usage.from_json(self._field("usage")))
         elif callable(self._usage):
             object.__setattr__(self, "_usage", self._usage())
-        usage: Usage | None = self._usage
-        return usage
+        return cast("Usage | None", self._usage)
 
     @property
     def model(self) -> str | None:

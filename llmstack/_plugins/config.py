@@ -36,7 +36,7 @@ class Config:
     """
 
     path: Path
-    plugins: tuple[object, ...]
+    plugins: tuple[Any, ...]
 
 
 def read_config(path: str | PathLike[str]) -> Config:

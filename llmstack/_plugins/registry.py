@@ -6,7 +6,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterable
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import pluggy
 
@@ -30,7 +30,7 @@ class FunctionPlugin:
         self.function = function
 
     @hookimpl
-    def llmstack_call(self, call: Call, next: Next) -> Flow[Reply]:  # noqa: A002 - the hook's argument
+    def llmstack_call(self, call: Call, next: Next) -> Flow[Reply]:
         """Run the function as a layer."""
         return (yield from self.function(call, next))
 
@@ -79,10 +79,10 @@ def placement(name: str, plugin: object) -> Placement:
         stages = ", ".join(Stage.__members__)
         message = f"plugin {name!r}: stage is {stage!r}, but must be one of {stages}"
         raise RegistrationError(message)
-    wishes = {}
+    wishes: dict[str, tuple[Any, ...]] = {}
     for word in ("before", "after"):
         wish = getattr(plugin, word, ())
-        names = (wish,) if isinstance(wish, str) else tuple(wish)
+        names: tuple[Any, ...] = (wish,) if isinstance(wish, str) else tuple(wish)
         if not all(isinstance(other, str) for other in names):
             message = f"plugin {name!r}: {word} must be names of plugins, such as ('cache',)"
             raise RegistrationError(message)
@@ -101,7 +101,7 @@ class Registry:
         """
         self._manager = pluggy.PluginManager("llmstack")
         self._manager.add_hookspecs(HookSpecs)
-        self.plugins = dict(plugins)
+        self.plugins: dict[str, Any] = dict(plugins)
         # pluggy calls last registered first.
         for name, plugin in reversed(self.plugins.items()):
             _check_hooks(name, plugin)
@@ -117,13 +117,13 @@ class Registry:
 
     @property
     def hook(self) -> Any:
-        """pluggy's caller of hooks."""
+        """Pluggy's caller of hooks."""
         return self._manager.hook
 
     def layers(self) -> list[Layer]:
         """The plugins that implement ``llmstack_call``, outermost first."""
         impls = self.hook.llmstack_call.get_hookimpls()
-        return [Layer(impl.plugin_name, cast("Any", impl.function)) for impl in reversed(impls)]
+        return [Layer(impl.plugin_name, impl.function) for impl in reversed(impls)]
 
     def observers(self) -> list[tuple[str, Callable[..., Any]]]:
         """The plugins that implement ``llmstack_event``, with their functions."""

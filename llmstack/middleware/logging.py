@@ -44,7 +44,9 @@ class Logging:
         if structlog.is_configured():
             structlog.get_logger("llmstack").log(level, name, **shown)
         elif _stdlib.isEnabledFor(level):
-            text = " ".join(f"{key}={value!r}" if isinstance(value, str) else f"{key}={value}" for key, value in shown.items())
+            text = " ".join(
+                f"{key}={value!r}" if isinstance(value, str) else f"{key}={value}" for key, value in shown.items()
+            )
             _stdlib.log(level, "%s %s", name, text, extra={"llmstack": shown})
 
 

@@ -52,7 +52,7 @@ class Retry:
         self.wait = wait or tenacity.wait_random_exponential(multiplier=0.5, max=8)
 
     @hookimpl
-    def llmstack_call(self, call: Call, next: Next) -> Flow[Reply]:  # noqa: A002 - the hook's argument
+    def llmstack_call(self, call: Call, next: Next) -> Flow[Reply]:
         """Pass the call on, again and again as long as that makes sense."""
         attempts = self.attempts if call.max_retries is None else call.max_retries + 1
         policy = tenacity.Retrying(
@@ -111,7 +111,7 @@ def _status_is_passing(error: APIStatusError) -> bool:
 
 
 def retry_after(error: APIStatusError) -> float | None:
-    """Seconds that the server asks to wait: ``retry-after-ms``, else ``retry-after``; None if it says nothing usable."""
+    """Seconds that the server asks to wait, by ``retry-after-ms`` or else ``retry-after``; None if not usable."""
     headers: Any = error.response.headers
     for name, divisor in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:

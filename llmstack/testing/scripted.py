@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,7 +113,7 @@ class ScriptedTransport:
         if isinstance(step, Reply):
             if not call.stream:
                 return step
-            return self._stream(call, [encode(event) for event in replayed(call, step)])  # type: ignore[arg-type]
+            return self._stream(call, [encode(event) for event in replayed(call, step)])
         return self._stream(call, [_piece(chunk) for chunk in step])
 
     def _stream(self, call: Call, pieces: Sequence[bytes | Exception]) -> Incoming:
@@ -139,15 +139,24 @@ def _request(call: Call) -> httpx2.Request:
 
 
 def status_error(call: Call, step: Status) -> openai.APIStatusError:
-    """The SDK's exception for an error answer."""
+    """The SDK's exception for an error answer, made by the SDK itself.
+
+    Raises:
+        ValueError: If the status is no error.
+    """
     body = {"error": {"message": step.body, "type": "scripted"}} if isinstance(step.body, str) else step.body
-    response = httpx2.Response(step.status, json=body, headers=step.headers or {}, request=_request(call))
-    client = openai.OpenAI(api_key="sk-test-not-a-key", http_client=_unused())
-    return client._make_status_error_from_response(response)  # noqa: SLF001 - the SDK's own mapping of statuses
+    response = httpx2.Response(step.status, json=body, headers=step.headers or {})
+    client = openai.OpenAI(api_key="sk-test-not-a-key", max_retries=0, http_client=_answering(response))
+    try:
+        client.get(call.path, cast_to=httpx2.Response)
+    except openai.APIStatusError as error:
+        return error
+    message = f"{step.status} is no error status"
+    raise ValueError(message)
 
 
-def _unused() -> httpx2.Client:
-    return httpx2.Client(transport=httpx2.MockTransport(lambda _: httpx2.Response(500)))
+def _answering(response: httpx2.Response) -> httpx2.Client:
+    return httpx2.Client(transport=httpx2.MockTransport(lambda _: response))
 
 
 def text_body(call: Call, text: str) -> dict[str, Any]:
@@ -157,7 +166,7 @@ def text_body(call: Call, text: str) -> dict[str, Any]:
     if call.endpoint == "responses":
         part = {"type": "output_text", "text": text, "annotations": []}
         item = {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
-        usage = {"input_tokens": 3, "output_tokens": count, "total_tokens": 3 + count}
+        usage: dict[str, Any] = {"input_tokens": 3, "output_tokens": count, "total_tokens": 3 + count}
         usage |= {"input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
         head = {"id": "resp_1", "object": "response", "created_at": 1, "status": "completed", "model": model}
         rest = {"parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "error": None}

@@ -1,6 +1,7 @@
 """Call: frozen, copied, quiet."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,7 @@ def streamed(layer, **params):
         return reply
 
     client = OpenAI(api_key="sk-test-not-a-key", stack=Stack([seeing], transport=transport))
-    ask = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True, **params}
+    ask: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True, **params}
     chunks = [chunk.to_dict() for chunk in client.chat.completions.create(**ask)]
     return chunks, transport.calls[0].params, seen[0]
 
@@ -85,7 +86,9 @@ def test_other_stream_options_are_kept():
     assert sent["stream_options"] == {"include_obfuscation": False, "include_usage": True}
 
 
-@pytest.mark.parametrize("made", [call(), call(stream=True).replace(endpoint="responses"), call(stream=True).replace(endpoint="embeddings")])
+@pytest.mark.parametrize(
+    "made", [call(), call(stream=True).replace(endpoint="responses"), call(stream=True).replace(endpoint="embeddings")]
+)
 def test_calls_that_tell_their_usage_anyway_are_left_alone(made):
     """Plain calls, Responses, everything else."""
     assert made.with_usage() is made

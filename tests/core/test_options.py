@@ -37,7 +37,12 @@ def test_one_block_object_may_be_entered_twice():
 def test_headers_give_options():
     """Names in any case, tags as a list, a deadline as a number."""
     found = options_from_headers(
-        {"X-LLMStack-Tags": "team=search, env = prod,", "x-llmstack-deadline": "2.5", "x-llmstack-cache": "refresh", "x-other": "1"}
+        {
+            "X-LLMStack-Tags": "team=search, env = prod,",
+            "x-llmstack-deadline": "2.5",
+            "x-llmstack-cache": "refresh",
+            "x-other": "1",
+        }
     )
     assert found == {"tags": {"team": "search", "env": "prod"}, "deadline": 2.5, "cache": "refresh"}
 

@@ -48,7 +48,16 @@ def test_a_wish_along_the_stages_is_granted_anyway():
     assert resolve(placements) == ["cache", "retry"]
 
 
-@given(st.permutations([Placement(n, s) for n, s in zip("abcdef", [Stage.WIRE, Stage.CACHE, Stage.CACHE, Stage.RETRY, Stage.LIMIT, Stage.BUDGET], strict=True)]))
+@given(
+    st.permutations(
+        [
+            Placement(n, s)
+            for n, s in zip(
+                "abcdef", [Stage.WIRE, Stage.CACHE, Stage.CACHE, Stage.RETRY, Stage.LIMIT, Stage.BUDGET], strict=True
+            )
+        ]
+    )
+)
 def test_the_order_does_not_depend_on_the_listing(placements):
     """The same set gives the same stack."""
     assert resolve(placements) == ["b", "c", "f", "d", "e", "a"]

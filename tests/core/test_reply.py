@@ -44,7 +44,10 @@ def test_responses_text_is_all_output_text():
         "status": "completed",
         "output": [
             {"type": "reasoning", "summary": []},
-            {"type": "message", "content": [{"type": "output_text", "text": "a"}, {"type": "output_text", "text": "b"}]},
+            {
+                "type": "message",
+                "content": [{"type": "output_text", "text": "a"}, {"type": "output_text", "text": "b"}],
+            },
         ],
     }
     assert Reply(body).text == "ab"
@@ -65,7 +68,12 @@ def test_a_new_body_drops_what_belonged_to_the_old():
     reply = Reply(CHAT, events=["event"], native=object())
     assert reply.usage is not None
     changed = reply.replace(body={"choices": []})
-    assert (changed.body, changed.content, changed.events, changed.native) == ({"choices": []}, b'{"choices":[]}', None, None)
+    assert (changed.body, changed.content, changed.events, changed.native) == (
+        {"choices": []},
+        b'{"choices":[]}',
+        None,
+        None,
+    )
     assert changed.usage is None
     assert reply.body == CHAT
 
@@ -81,7 +89,7 @@ def test_other_changes_keep_the_body():
 
 def test_a_reply_is_frozen():
     """The message says what to do instead."""
-    with pytest.raises(AttributeError, match="reply.replace"):
+    with pytest.raises(AttributeError, match=r"reply\.replace"):
         Reply(CHAT).cached = True
 
 

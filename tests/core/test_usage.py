@@ -14,7 +14,12 @@ def test_chat_usage():
         "completion_tokens_details": {"reasoning_tokens": 4, "audio_tokens": 2},
     }
     assert Usage.from_json(raw) == Usage(
-        input_tokens=20, output_tokens=10, cached_tokens=15, reasoning_tokens=4, input_audio_tokens=1, output_audio_tokens=2
+        input_tokens=20,
+        output_tokens=10,
+        cached_tokens=15,
+        reasoning_tokens=4,
+        input_audio_tokens=1,
+        output_audio_tokens=2,
     )
 
 
@@ -37,7 +42,20 @@ def test_embeddings_usage():
     assert usage.total_tokens == 8
 
 
-@pytest.mark.parametrize("raw", [None, {}, [], "12", {"prompt_tokens": None}, {"prompt_tokens": -3}, {"prompt_tokens": "9"}, {"prompt_tokens": True}, {"prompt_tokens": 1.5}])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        None,
+        {},
+        [],
+        "12",
+        {"prompt_tokens": None},
+        {"prompt_tokens": -3},
+        {"prompt_tokens": "9"},
+        {"prompt_tokens": True},
+        {"prompt_tokens": 1.5},
+    ],
+)
 def test_nonsense_is_no_usage(raw):
     """What cannot be counted is absent, not zero."""
     assert Usage.from_json(raw) is None
@@ -50,7 +68,9 @@ def test_explicit_zero_is_a_usage():
 
 def test_a_part_is_never_more_than_its_whole():
     """More cached than read would give money back."""
-    usage = Usage.from_json({"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 50}})
+    usage = Usage.from_json(
+        {"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 50}}
+    )
     assert usage == Usage(input_tokens=5, output_tokens=1, cached_tokens=5)
 
 

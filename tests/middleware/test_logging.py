@@ -1,6 +1,7 @@
 """Logging: one line for every call."""
 
 import logging
+from typing import Any
 
 import openai
 import pytest
@@ -11,7 +12,7 @@ from llmstack import OpenAI, Stack
 from llmstack.middleware import Logging, Retry
 from llmstack.testing import FakeClock, ScriptedTransport, Status
 
-ASK = {"model": "m", "messages": [{"role": "user", "content": "private words"}]}
+ASK: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "private words"}]}
 
 
 def ask(script, **more):
@@ -40,7 +41,12 @@ def test_attempts_and_retries_are_lines_at_debug(caplog):
     """For those who look closely."""
     with caplog.at_level(logging.DEBUG, "llmstack"):
         ask([Status(500), "hi"])
-    assert [record.message.split()[0] for record in caplog.records] == ["llm.attempt", "llm.retry", "llm.attempt", "llm.call"]
+    assert [record.message.split()[0] for record in caplog.records] == [
+        "llm.attempt",
+        "llm.retry",
+        "llm.attempt",
+        "llm.call",
+    ]
 
 
 def test_a_failed_call_is_a_warning(caplog):

@@ -1,7 +1,11 @@
 """Registration: every mistake in a plugin's hooks is found before any call."""
 
+# pyright: reportArgumentType=false
+# (the plugins here are wrong on purpose, or made at run time)
+
 import functools
 import types
+from typing import Any
 
 import pytest
 
@@ -30,7 +34,9 @@ def test_an_async_layer_is_refused():
     async def llmstack_call(self, call, next):
         pass
 
-    with pytest.raises(RegistrationError, match=r"plugin 'acme', hook llmstack_call: it is async, but must be a generator"):
+    with pytest.raises(
+        RegistrationError, match=r"plugin 'acme', hook llmstack_call: it is async, but must be a generator"
+    ):
         Stack([plugin(llmstack_call=hookimpl(llmstack_call))])
 
 
@@ -46,7 +52,10 @@ def test_an_async_observer_is_refused():
 
 def test_a_misspelt_hook_is_refused_with_a_guess():
     """It would be silent for ever."""
-    with pytest.raises(RegistrationError, match=r"plugin 'acme', hook llmstack_cal: there is no such hook; did you mean llmstack_call\?"):
+    with pytest.raises(
+        RegistrationError,
+        match=r"plugin 'acme', hook llmstack_cal: there is no such hook; did you mean llmstack_call\?",
+    ):
         Stack([plugin(llmstack_cal=hookimpl(layer()))])
 
 
@@ -89,11 +98,15 @@ def test_a_layer_that_is_no_generator_is_refused():
 
     with pytest.raises(RegistrationError, match="it is no generator; pass on with `reply = yield from next"):
         Stack([plugin(llmstack_call=hookimpl(llmstack_call))])
+
+
+def test_a_function_that_is_no_generator_is_refused():
+    """The short form has the same rule."""
+
+    def not_one(call, next):
+        return next(call)
+
     with pytest.raises(RegistrationError, match="not_one: it is no generator"):
-
-        def not_one(call, next):
-            return next(call)
-
         Stack([not_one])
 
 
@@ -119,7 +132,8 @@ def test_a_plugin_without_hooks_is_refused():
 @pytest.mark.parametrize("option", ["tryfirst", "trylast", "wrapper", "hookwrapper"])
 def test_pluggys_own_ordering_is_refused(option):
     """Order has one home: stage, before, after."""
-    marked = hookimpl(layer(), **{option: True})
+    options: dict[str, Any] = {option: True}
+    marked = hookimpl(layer(), **options)
     with pytest.raises(RegistrationError, match="takes @hookimpl without options; order comes from stage"):
         Stack([plugin(llmstack_call=marked)])
 
