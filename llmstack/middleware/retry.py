@@ -14,7 +14,7 @@ from llmstack._core.call import Call
 from llmstack._core.effects import Flow, Next
 from llmstack._core.order import Stage
 from llmstack._core.reply import Reply
-from llmstack.effects import emit, sleep
+from llmstack.effects import emit, monotonic, sleep
 from llmstack.events import RetryScheduled
 from llmstack.hookspecs import hookimpl
 
@@ -29,7 +29,8 @@ class Retry:
     """Sends a call again when it failed for a passing reason: connection errors, time-outs, 408, 409, 429, 5xx.
 
     The SDK's own retries are off for calls that pass here: N attempts are N requests. A stream is sent again until
-    its first content has reached the program, never after.
+    its first content has reached the program, never after. A wait that would pass the call's ``deadline`` option is not
+    begun: the error is raised then.
 
     Args:
         attempts: Requests at most, the first included; a ``max_retries`` other than the SDK's default (2), given to
@@ -62,6 +63,7 @@ class Retry:
             reraise=True,
         )
         inner = call.replace(max_retries=0)
+        started = yield from monotonic()
         state = tenacity.RetryCallState(policy, None, (), {})
         while True:
             # tenacity keeps its statistics per thread, and a stream may be read by another one than opened it.
@@ -74,6 +76,9 @@ class Retry:
                     state.set_exception(sys.exc_info())  # type: ignore[arg-type]
             elif isinstance(action, tenacity.DoSleep):
                 error = state.outcome.exception() if state.outcome else None
+                spent = (yield from monotonic()) - started
+                if error is not None and call.options.deadline is not None and spent + action > call.options.deadline:
+                    raise error
                 if error is not None:
                     number = state.attempt_number
                     yield from emit(RetryScheduled(call=call.info, number=number, delay=float(action), error=error))

@@ -6,6 +6,7 @@ import openai
 import pytest
 import tenacity
 
+import llmstack
 from llmstack import AsyncOpenAI, OpenAI, Stack
 from llmstack.errors import RefusedError
 from llmstack.events import RetryScheduled
@@ -143,6 +144,15 @@ def test_a_refusal_of_an_inner_layer_is_not_retried():
     with pytest.raises(RefusedError):
         bench.ask()
     assert len(bench.transport.calls) == 1
+
+
+def test_a_wait_that_would_pass_the_deadline_is_not_begun():
+    """The error now is better than the same error later."""
+    bench = Bench([Status(500), Status(500), "hello"], Retry(wait=tenacity.wait_fixed(6)))
+    with llmstack.options(deadline=10), pytest.raises(openai.InternalServerError):
+        bench.ask()
+    assert bench.clock.sleeps == [6.0]
+    assert len(bench.transport.calls) == 2
 
 
 def test_less_than_one_attempt_is_refused():
