@@ -36,7 +36,7 @@ format: .venv/.stamp ## Repair style and formatting where a tool can
 
 types: .venv/.stamp ## Check types, with mypy and with pyright
 	@status=0; \
-	.venv/bin/mypy llmstack $(wildcard tests/typing) || status=1; \
+	.venv/bin/mypy llmstack benchmarks $(wildcard tests/typing) || status=1; \
 	.venv/bin/pyright || status=1; \
 	exit $$status
 

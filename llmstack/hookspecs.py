@@ -92,5 +92,5 @@ class HookSpecs:
         """Add commands to the command line.
 
         Args:
-            cli: The ``typer.Typer`` application.
+            cli: A ``typer.Typer`` of the plugin's own; its commands are offered beside ours.
         """

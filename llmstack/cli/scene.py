@@ -1,0 +1,214 @@
+"""Scenes: the calls of the demo, each with what must come of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from llmstack.events import Outcome
+
+if TYPE_CHECKING:
+    from llmstack import AsyncOpenAI, OpenAI
+    from llmstack.testing.local_server import LocalServer
+
+Step = Literal["", "answer", "refusal"]
+"""What must be seen on the way of a call besides its requests."""
+
+HELLO = "Say hello in five words."
+_CHAT = "/chat/completions"
+
+
+@dataclass(slots=True)
+class Program:
+    """The program that makes the calls.
+
+    Attributes:
+        client: Its client.
+        model: The model it asks.
+        open_async: Makes its async client.
+        show: Called with each piece of a stream as it arrives.
+        got: What it has received in the present scene.
+    """
+
+    client: OpenAI
+    model: str
+    open_async: Callable[[], AsyncOpenAI]
+    show: Callable[[str], None]
+    got: list[str] = field(default_factory=list)
+
+    def ask(self, text: str) -> None:
+        """One chat completion."""
+        reply = self.client.chat.completions.create(model=self.model, messages=[{"role": "user", "content": text}])
+        self.got.append(reply.choices[0].message.content or "")
+
+    def ask_all(self, *texts: str) -> None:
+        """Several at once, in an async program."""
+
+        async def ask(client: AsyncOpenAI, text: str) -> str:
+            reply = await client.chat.completions.create(model=self.model, messages=[{"role": "user", "content": text}])
+            return reply.choices[0].message.content or ""
+
+        async def program() -> None:
+            async with self.open_async() as client:
+                self.got += await asyncio.gather(*(ask(client, text) for text in texts))
+
+        asyncio.run(program())
+
+    def stream(self, text: str, *, pieces: int | None = None) -> None:
+        """A streamed chat completion, read to its end or only so many pieces of it."""
+        messages: Any = [{"role": "user", "content": text}]
+        usage: Any = {"include_usage": True}
+        with self.client.chat.completions.create(
+            model=self.model, messages=messages, stream=True, stream_options=usage
+        ) as stream:
+            for chunk in stream:
+                piece = chunk.choices[0].delta.content if chunk.choices else None
+                if not piece:
+                    continue
+                self.got.append(piece)
+                self.show(piece)
+                if len(self.got) == pieces:
+                    break
+
+    def respond(self, text: str) -> None:
+        """One call of the Responses API."""
+        self.got.append(self.client.responses.create(model=self.model, input=text).output_text)
+
+    def embed(self, *texts: str) -> None:
+        """Vectors of some texts."""
+        reply = self.client.embeddings.create(model="text-embedding-3-small", input=list(texts))
+        self.got += [f"a vector of {len(item.embedding)} numbers" for item in reply.data]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """One thing to see.
+
+    Attributes:
+        title: What it is.
+        code: The program's line, shortened.
+        play: Makes the calls.
+        note: What there is to notice; empty if it speaks for itself.
+        prepare: Orders the local server's misbehaviour.
+        calls: How many calls are made.
+        outcome: How each of them must end.
+        statuses: What each of their requests must bring.
+        turn: What must be seen on the way.
+        streamed: True if the text appears piece by piece.
+        live: True if it may be played to the real service: cheap, and without a fault to order.
+    """
+
+    title: str
+    code: str
+    play: Callable[[Program], None]
+    note: str = ""
+    prepare: Callable[[LocalServer], object] | None = None
+    calls: int = 1
+    outcome: Outcome = "ok"
+    statuses: Sequence[int] = (200,)
+    turn: Step = ""
+    streamed: bool = False
+    live: bool = True
+
+
+def scenes(*, live: bool) -> list[Scene]:
+    """The scenes in their order; with `live` those that the real service can play."""
+    return [scene for scene in (*_plain(), *_faulty(), *_other()) if scene.live or not live]
+
+
+def _plain() -> Iterable[Scene]:
+    yield Scene(
+        title="A chat call",
+        code="client.chat.completions.create(model=..., messages=[...])",
+        play=lambda program: program.ask(HELLO),
+    )
+    yield Scene(
+        title="Three at once, async",
+        code="await asyncio.gather(ask(...), ask(...), ask(...))",
+        note="The same layers, written once, serve the async client.",
+        play=lambda program: program.ask_all("Name a colour.", "Name a river.", "Name a tree."),
+        prepare=lambda server: server.next(path=_CHAT, times=3, delay=0.1),
+        calls=3,
+    )
+    yield Scene(
+        title="A stream, read to its end",
+        code="for chunk in client.chat.completions.create(..., stream=True): ...",
+        note="When it has ended the layers get one complete reply, with its tokens.",
+        play=lambda program: program.stream("Count slowly from one to ten."),
+        prepare=lambda server: server.next(path=_CHAT, event_delay=0.03),
+        streamed=True,
+    )
+    yield Scene(
+        title="A stream, stopped early",
+        code="for chunk in stream: ...; break",
+        note="The connection goes back at once, and the layers hear what was read.",
+        play=lambda program: program.stream("Tell a long story.", pieces=2),
+        prepare=lambda server: server.next(path=_CHAT, event_delay=0.03),
+        outcome="incomplete",
+        streamed=True,
+    )
+
+
+def _faulty() -> Iterable[Scene]:
+    yield Scene(
+        title="Too many requests, retried",
+        code="client.chat.completions.create(...)",
+        note="The server said how long to wait: retry-after-ms: 150.",
+        play=lambda program: program.ask("What is a retry?"),
+        prepare=lambda server: server.next(429, path=_CHAT, headers={"retry-after-ms": "150"}),
+        statuses=(429, 200),
+        live=False,
+    )
+    yield Scene(
+        title="A stream, broken at once",
+        code="for chunk in client.chat.completions.create(..., stream=True): ...",
+        note="Nothing had reached the program, so it sees one whole stream.",
+        play=lambda program: program.stream("Can you hear me?"),
+        prepare=lambda server: server.next(path=_CHAT, fault="cut", after=1),
+        statuses=(200, 200),
+        streamed=True,
+        live=False,
+    )
+    yield Scene(
+        title="A stream, broken midway",
+        code="for chunk in client.chat.completions.create(..., stream=True): ...",
+        note="Words had reached the program: sent again they would come twice.",
+        play=lambda program: program.stream("Tell me how it ends."),
+        prepare=lambda server: server.next(path=_CHAT, fault="cut", after=5, event_delay=0.03),
+        outcome="error",
+        streamed=True,
+        live=False,
+    )
+
+
+def _other() -> Iterable[Scene]:
+    yield Scene(
+        title="Embeddings",
+        code="client.embeddings.create(model=..., input=[...])",
+        note="Every endpoint passes the stack, not only chat.",
+        play=lambda program: program.embed("a cat", "a dog"),
+        live=False,
+    )
+    yield Scene(
+        title="The Responses API",
+        code="client.responses.create(model=..., input=...)",
+        play=lambda program: program.respond("What is a stack?"),
+    )
+    yield Scene(
+        title="The first question again",
+        code="client.chat.completions.create(model=..., messages=[...])",
+        play=lambda program: program.ask(HELLO),
+        statuses=(),
+        turn="answer",
+    )
+    yield Scene(
+        title="A refused call",
+        code="client.responses.create(model=..., input=...)",
+        note="Code that catches openai.OpenAIError catches a refusal too.",
+        play=lambda program: program.respond("What is my password?"),
+        outcome="refused",
+        statuses=(),
+        turn="refusal",
+    )

@@ -1,0 +1,71 @@
+"""The demo, as a user runs it: every outcome as it must be, and fit for 80 columns."""
+
+import re
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def demo(llmstack_alone):
+    """One demo, played once."""
+    return llmstack_alone("demo")
+
+
+@pytest.mark.slow
+def test_the_demo_shows_what_it_promises(demo):
+    """Exit 0; the retry, the tokens, the short-cut, the refusal and the broken stream are all to be seen."""
+    assert (demo.returncode, demo.stderr) == (0, "")
+    assert "429 RateLimitError" in demo.stdout
+    assert "↻ 150 ms → openai  ✓ 200" in demo.stdout
+    assert "10 tokens in, 9 out" in demo.stdout
+    assert "memo  ✓ answers by itself" in demo.stdout
+    assert "guard  ✗ refuses" in demo.stdout
+    assert "the server hung up" in demo.stdout
+    assert "unexpected" not in demo.stdout
+    assert re.search(r"^retry +RETRY +llmstack.middleware.retry.Retry$", demo.stdout, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_no_line_is_wider_than_a_terminal(demo):
+    """At 80 columns nothing is longer than 80."""
+    assert [line for line in demo.stdout.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.slow
+def test_the_demo_is_the_same_every_time_but_for_the_times(llmstack_alone, demo):
+    """Two runs differ in their times only."""
+    again = llmstack_alone("demo")
+    plain = [re.sub(r"\s*\d[\d.]* m?s", "", text) for text in (demo.stdout, again.stdout)]
+    assert plain[0] == plain[1]
+
+
+@pytest.mark.slow
+def test_the_demo_works_where_there_is_only_ascii(llmstack_alone):
+    """A terminal without arrows gets plain ones."""
+    done = llmstack_alone("demo", encoding="ascii")
+    assert done.returncode == 0
+    assert "> timing > guard > memo > retry > openai  ok 200" in done.stdout
+
+
+def test_live_without_a_key_says_so(llmstack):
+    """`--live` without a key is an error that names the variable."""
+    done = llmstack("demo", "--live", changed={"OPENAI_API_KEY": None})
+    assert done.returncode == 1
+    assert "OPENAI_API_KEY" in done.stderr
+    assert done.stdout == ""
+
+
+def test_live_asks_the_service_with_the_model_given(llmstack, server):
+    """`--live` plays the harmless part against OPENAI_BASE_URL, with the model asked for."""
+    done = llmstack("demo", "--live", "--model", "gpt-other")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {request.json["model"] for request in server.requests} == {"gpt-other"}
+    assert "broken" not in done.stdout
+
+
+def test_an_unexpected_outcome_is_an_error(llmstack, server):
+    """A service that answers otherwise than it must makes the demo fail, visibly."""
+    server.next(401, times=None)
+    done = llmstack("demo", "--live")
+    assert done.returncode == 1
+    assert "unexpected" in done.stdout
