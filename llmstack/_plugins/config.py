@@ -5,8 +5,8 @@
     [retry]
     attempts = 4
 
-A file is read only from a path that the program or its user named (the command line also takes ``./llmstack.toml``). Each table gives the options of the plugin of its
-name, checked against the plugin's constructor.
+A file is read only from a path that the program or its user named; the command line also takes ``./llmstack.toml``.
+Each table gives the options of the plugin of its name, checked against the plugin's constructor.
 """
 
 from __future__ import annotations
