@@ -90,6 +90,13 @@ def placement(name: str, plugin: object) -> Placement:
     return Placement(name, stage, wishes["before"], wishes["after"])
 
 
+class _Manager(pluggy.PluginManager):
+    """pluggy's manager, looking only at what can be a hook: a plugin's properties are none of its business."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
+        return super().parse_hookimpl_opts(plugin, name) if name.startswith("llmstack_") else None
+
+
 class Registry:
     """The plugins of one stack, registered with pluggy in their order."""
 
@@ -99,7 +106,7 @@ class Registry:
         Raises:
             RegistrationError: If a hook is wrong; it names plugin, hook and argument.
         """
-        self._manager = pluggy.PluginManager("llmstack")
+        self._manager = _Manager("llmstack")
         self._manager.add_hookspecs(HookSpecs)
         self.plugins: dict[str, Any] = dict(plugins)
         # pluggy calls last registered first.

@@ -190,3 +190,14 @@ def test_ordered_puts_plugins_where_they_declare():
     two = type("Two", (), {"before": ("one",), "llmstack_call": hookimpl(layer())})
     with pytest.raises(OrderError, match="contradict"):
         Stack.ordered([one(), two()])
+
+
+def test_a_plugins_properties_are_not_touched():
+    """They may not be ready yet, or do something."""
+
+    class Shy(Recorder):
+        @property
+        def connection(self):
+            raise OSError("not connected yet")
+
+    assert list(Stack([Shy()]).plugins) == ["recorder"]
