@@ -14,9 +14,9 @@ Json: TypeAlias = dict[str, Any]
 class Event:
     """One server-sent event.
 
-    Args:
-        data: what follows ``data:``; a string goes out as it is, anything else as JSON.
-        name: what follows ``event:``; chat completions have none, Responses and Assistants do.
+    Attributes:
+        data: What follows ``data:``; a string goes out as it is, anything else as JSON.
+        name: What follows ``event:``; chat completions have none, Responses and Assistants do.
     """
 
     data: object

@@ -31,13 +31,14 @@ class FunctionCall:
 class Prompt:
     """What the decision depends on.
 
-    Args:
-        text, role: of the last message.
-        tools: the function tools as ``{"name", "parameters"}``.
+    Attributes:
+        text: What the last message says.
+        role: Who says it.
+        tools: The function tools as ``{"name", "parameters"}``.
         tool_choice: ``"auto"``, ``"none"``, ``"required"``, or an object that names a function.
-        form: the schema the text must satisfy, ``{}`` for any JSON object, ``None`` for prose.
-        most: the most output tokens, or ``None``.
-        index: which of several choices this is.
+        form: The schema the text must satisfy, ``{}`` for any JSON object, ``None`` for prose.
+        most: The most output tokens, or ``None``.
+        index: Which of several choices this is.
     """
 
     text: str

@@ -53,9 +53,11 @@ class ApiError(Exception):
     """An endpoint's refusal; it becomes the answer `error_answer` makes of it.
 
     Args:
-        status: the HTTP status.
-        message, code, param: fields of the body; left out, the status's usual ones.
-        body: a whole body instead.
+        status: The HTTP status.
+        message: ``error.message``; left out, the usual one of the status or the code.
+        code: ``error.code``, the same.
+        param: ``error.param``.
+        body: A whole body instead.
     """
 
     def __init__(

@@ -17,15 +17,15 @@ from llmstack.testing._api.multipart import Part
 class ApiCall:
     """One call of an endpoint, freed of HTTP and of the surface (OpenAI or Azure) it came by.
 
-    Args:
-        method: the HTTP method.
-        path: the path below the surface's root, e.g. ``/chat/completions``.
-        query: the query parameters.
-        body: the JSON object sent, or the plain fields of a form; ``{}`` if there was none.
-        parts: the files of a form.
-        memory: what the server remembers.
-        azure: whether it came by an Azure surface.
-        ids: the variables of the route's template.
+    Attributes:
+        method: The HTTP method.
+        path: The path below the surface's root, e.g. ``/chat/completions``.
+        query: The query parameters.
+        body: The JSON object sent, or the plain fields of a form; ``{}`` if there was none.
+        parts: The parts of a form.
+        memory: What the server remembers.
+        azure: Whether it came by an Azure surface.
+        ids: The variables of the route's template.
     """
 
     method: str

@@ -68,7 +68,7 @@ def _with_usage(data: Json, fault: Fault) -> Json | None:
     usage = data.get("usage")
     if usage is None:
         return data
-    if fault.usage in {"missing", "kept"} if isinstance(fault.usage, str) else False:
+    if isinstance(fault.usage, str):
         rest = {key: value for key, value in data.items() if key != "usage"}
         # a chunk that was there for the usage alone goes with it
         return None if rest.get("choices") == [] else rest
@@ -107,8 +107,7 @@ def _error_event(answer: Answer, fault: Fault) -> Answer:
         return answer
     error = fault.error
     if error is None:
-        status = fault.status if fault.status is not None else HTTPStatus.INTERNAL_SERVER_ERROR
-        error = error_body(status, message=fault.message, code=fault.code)["error"]
+        error = error_body(HTTPStatus.INTERNAL_SERVER_ERROR, message=fault.message, code=fault.code)["error"]
     return replace(answer, events=(*answer.events[: fault.events_before], Event({"error": error})))
 
 

@@ -58,7 +58,7 @@ class Application:
 
     def _answer(self, request: ReceivedRequest, fault: Fault) -> Answer:
         replaced = replacement(fault)
-        if replaced is not None and fault.fault != "error_event":
+        if replaced is not None:
             return replaced
         try:
             scripted = scripted_answer(self.script, request) if self.script else None

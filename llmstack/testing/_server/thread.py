@@ -65,24 +65,27 @@ class ServerThread:
     def _run(self) -> None:
         with contextlib.closing(self._loop):
             self._loop.run_until_complete(self._serve())
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
 
     async def _serve(self) -> None:
         self._stopping = asyncio.Event()
         listener = await self._loop.create_server(self._connection, sock=self._socket, backlog=_BACKLOG)
         self._ready.set()
         await self._stopping.wait()
-        listener.close()
-        # requests being answered, and connections being accepted
-        tasks = asyncio.all_tasks(self._loop) - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        while self._state.connections:  # noqa: ASYNC110 -- each leaves on the next turn of the loop
-            for connection in tuple(self._state.connections):
-                cast("Connection", connection).abort()
+        # accept no more, but let what is being accepted come through: a listener closed now would leave it open
+        self._loop.remove_reader(self._socket)
+        while self._state.connections or len(asyncio.all_tasks(self._loop)) > 1:
+            self._break_off()
             await asyncio.sleep(0)
+        listener.close()
         await listener.wait_closed()
+
+    def _break_off(self) -> None:
+        # connections first: uvicorn answers a cancelled request with a 500, if there is a connection to send it on
+        for connection in tuple(self._state.connections):
+            cast("Connection", connection).abort()
+        # these only: a connection being accepted, cancelled before it began, would leave its socket open
+        for task in tuple(self._state.tasks):
+            task.cancel()
 
     def _connection(self) -> Connection:
         return Connection(self._config, self._state, self._recorder, self._loop)
