@@ -5,40 +5,47 @@ from __future__ import annotations
 import inspect
 import os
 import warnings
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Self, cast
+import weakref
+from collections.abc import Mapping
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack, cast
 
 import httpx2
 import openai
 
-from llmstack._core.options import HEADER_PREFIX, options_from_headers
+from llmstack._core.options import EMPTY_OPTIONS, options_from_headers
 from llmstack._drivers.asynchronous import arun
 from llmstack._drivers.stream import AsyncStream, Stream
 from llmstack._drivers.sync import run
+from llmstack._wire import arguments
 from llmstack._wire.answer import answer
-from llmstack._wire.request import call_of
-from llmstack._wire.sdk import is_legacy_httpx
+from llmstack._wire.request import call_of, without_options
+from llmstack._wire.sdk import is_legacy_httpx, own_headers
 from llmstack.stack import Stack
-
-if TYPE_CHECKING:
-    from os import PathLike
+from llmstack.transports.connection import LoopClient, ProcessClient
 
 __all__ = ["AsyncAzureOpenAI", "AsyncOpenAI", "AzureOpenAI", "OpenAI"]
 
-StackLike = "Stack | str | PathLike[str] | None"
+StackLike: TypeAlias = "Stack | str | PathLike[str] | None"
+
+_shared: dict[str | None, Stack] = {}
+_warned: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-@lru_cache(maxsize=8)
 def _shared_stack(config: str | None) -> Stack:
     """The stack of clients that name none: one for the process, or what ``LLMSTACK_CONFIG`` names."""
-    return Stack.default() if config is None else Stack.from_config(config)
+    stack = _shared.get(config)
+    if stack is None:
+        # Two threads may both build one; the first to come here is kept by both.
+        stack = _shared.setdefault(config, Stack.from_config(config) if config else Stack.default())
+    return stack
 
 
 def _stack_of(given: Any) -> Stack:
     if isinstance(given, Stack):
         return given
     if given is None:
-        return _shared_stack(os.environ.get("LLMSTACK_CONFIG"))
+        return _shared_stack(os.environ.get("LLMSTACK_CONFIG") or None)
     if isinstance(given, (str, os.PathLike)):
         return Stack.from_config(given)
     message = f"stack= takes a Stack, a path to a config file or None, not {type(given).__name__}"
@@ -49,21 +56,25 @@ class _Stacked:
     """What all four clients share."""
 
     _stack: Stack
-    llmstack_default_options: dict[str, Any]
-    llmstack_default_headers: tuple[str, ...]
+    llmstack_default_options: Mapping[str, Any] = EMPTY_OPTIONS
 
-    def _take_stack(self, stack: Any) -> None:
+    def _take(self, stack: Any, http_client: object) -> None:
         self._stack = _stack_of(stack)
-        given = cast("dict[str, Any]", getattr(self, "_custom_headers", {}))
-        self.llmstack_default_headers = tuple(name for name in given if name.lower().startswith(HEADER_PREFIX))
-        self.llmstack_default_options = options_from_headers({n: given[n] for n in self.llmstack_default_headers})
-        if is_legacy_httpx(getattr(self, "_client", None)):
+        if http_client is None:
+            # As the SDK sets up the one that it makes.
+            own: Any = self._client  # type: ignore[attr-defined]
+            own.timeout, own.base_url = self.timeout, self.base_url  # type: ignore[attr-defined]
+        given = options_from_headers(own_headers(self))
+        if given:
+            self.llmstack_default_options = EMPTY_OPTIONS.merged(given)
+        if is_legacy_httpx(http_client) and http_client not in _warned:
+            _warned.add(http_client)  # its copies need not say it again
             warnings.warn(
                 "http_client is a client of the old httpx package. openai 3 stands on httpx2: the old one is known to "
                 "lock up its connection pool when a request is cancelled, and llmstack's deadlines cannot reach into "
                 "it. Pass an httpx2 client (openai.DefaultHttpx2Client) instead.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
 
     @property
@@ -72,12 +83,24 @@ class _Stacked:
         return self._stack
 
     @property
+    def default_headers(self) -> dict[str, Any]:
+        """The headers of every request; without ``x-llmstack-*``, which are read as options."""
+        headers: dict[str, Any] = super().default_headers  # type: ignore[misc]
+        return without_options(headers) if self.llmstack_default_options else headers
+
+    @property
     def llmstack_base_url(self) -> str:
         """Where the client points, without user name and password."""
         url: httpx2.URL = self.base_url  # type: ignore[attr-defined]
         return str(url.copy_with(userinfo=b"")) if url.userinfo else str(url)
 
-    def copy(self, *, stack: Any = None, _extra_kwargs: Any = None, **changes: Any) -> Self:
+    def copy(
+        self,
+        *,
+        stack: StackLike = None,
+        _extra_kwargs: Mapping[str, Any] | None = None,
+        **changes: Unpack[arguments.CopyOptions],
+    ) -> Self:
         """A copy with other options on the same connections; see the SDK's ``copy``.
 
         Args:
@@ -125,10 +148,13 @@ class OpenAI(_SyncStacked, openai.OpenAI):
         options: Everything ``openai.OpenAI`` takes.
     """
 
-    def __init__(self, *, stack: Any = None, **options: Any) -> None:
+    def __init__(self, *, stack: StackLike = None, **options: Unpack[arguments.SyncOptions]) -> None:
+        given = options.get("http_client")
+        if given is None:
+            options["http_client"] = ProcessClient()
         super().__init__(**options)
         self._default_stream_cls = Stream
-        self._take_stack(stack)
+        self._take(stack, given)
 
 
 class AsyncOpenAI(_AsyncStacked, openai.AsyncOpenAI):
@@ -139,10 +165,13 @@ class AsyncOpenAI(_AsyncStacked, openai.AsyncOpenAI):
         options: Everything ``openai.AsyncOpenAI`` takes.
     """
 
-    def __init__(self, *, stack: Any = None, **options: Any) -> None:
+    def __init__(self, *, stack: StackLike = None, **options: Unpack[arguments.AsyncOptions]) -> None:
+        given = options.get("http_client")
+        if given is None:
+            options["http_client"] = LoopClient()
         super().__init__(**options)
         self._default_stream_cls = AsyncStream
-        self._take_stack(stack)
+        self._take(stack, given)
 
 
 # Each of the Azure clients is one of the above, as with the SDK: code that asks `isinstance(client, OpenAI)` is right.
@@ -151,9 +180,17 @@ class AsyncOpenAI(_AsyncStacked, openai.AsyncOpenAI):
 class AzureOpenAI(OpenAI, openai.AzureOpenAI):
     """``openai.AzureOpenAI`` with a stack: every argument and method is the SDK's, plus ``stack=``."""
 
+    if TYPE_CHECKING:
+
+        def __init__(self, *, stack: StackLike = None, **options: Unpack[arguments.SyncAzureOptions]) -> None: ...
+
 
 class AsyncAzureOpenAI(AsyncOpenAI, openai.AsyncAzureOpenAI):
     """``openai.AsyncAzureOpenAI`` with a stack: every argument and method is the SDK's, plus ``stack=``."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *, stack: StackLike = None, **options: Unpack[arguments.AsyncAzureOptions]) -> None: ...
 
 
 def _show_signature(ours: Any, theirs: Any) -> None:

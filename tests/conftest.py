@@ -27,12 +27,22 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Reading the system's certificates is most of the time that a client takes to make; no test needs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("SSL_CERT_FILE", raising=False)
+        patch.setenv("SSL_CERT_DIR", str(tmp_path_factory.mktemp("certificates")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def nothing_left_behind(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """After every test: no thread of ours is left, and no key is in any log."""
     before = set(threading.enumerate())
     yield
-    left = [thread for thread in threading.enumerate() if thread not in before]
+    # trio keeps the worker threads, which the SDK asks for, ten seconds for the next.
+    left = [thread for thread in threading.enumerate() if thread not in before and not thread.name.startswith("Trio")]
     for thread in left:
         thread.join(5.0)  # one that is ending may end; a test that leaks nothing does not wait
     assert [thread.name for thread in left if thread.is_alive()] == []

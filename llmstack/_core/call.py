@@ -102,7 +102,8 @@ class Call:
         raw: ``"raw"`` under ``with_raw_response``, ``"stream"`` under ``with_streaming_response``, else ``""``.
         options: What the program said with `llmstack.options(...)` or ``x-llmstack-*`` headers.
         base_url: Where the client points; without credentials.
-        timeout: Seconds (or the SDK's Timeout object) given for this call; None if not given.
+        timeout: Seconds (or the SDK's Timeout object) for each request, the client's if none was given for the call;
+            None for no limit.
         max_retries: Retries the program asked for on its client or call; None where it left the SDK's default.
         replayable: False if the body is a one-shot iterator, so that a second send is impossible.
         hold: Set by a layer that must see the whole reply before the user sees any of it: a stream is then held

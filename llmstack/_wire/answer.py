@@ -14,14 +14,12 @@ from llmstack._core.exchange import Exchange
 from llmstack._core.reply import Reply
 from llmstack._core.transport import Engine
 from llmstack._drivers.stream import AsyncStream, Stream
-from llmstack._drivers.tap import AsyncTap, SyncTap, stream_base, tap_class
+from llmstack._drivers.tap import stream_base, tap_class
 from llmstack._wire.replay import replay
-from llmstack._wire.request import SDKRequest
+from llmstack._wire.request import RAW_VALUES, SDKRequest
 from llmstack._wire.sdk import RAW_RESPONSE_HEADER, own_stream_class, process
 from llmstack._wire.sse import ServerSentEvent
 from llmstack.errors import ReplayError
-
-_RAW_VALUES = {"raw": "true", "stream": "stream"}
 
 
 def answer(call: Call, engine: Engine) -> Flow[Any]:
@@ -84,7 +82,7 @@ def _tapped(call: Call, exchange: Exchange) -> Any:
     asynchronous = isinstance(call.request.client, openai.AsyncOpenAI)
     native = None if exchange.incoming is None else exchange.incoming.native
     base = stream_base(native, asynchronous=asynchronous)
-    tap: SyncTap | AsyncTap = tap_class(base)(exchange)
+    tap = tap_class(base)(exchange)
     attached = tap.attach()
     if attached is not None:
         return attached
@@ -106,7 +104,7 @@ _LENGTHS = frozenset({"content-length", "content-encoding", "transfer-encoding"}
 
 def _request(call: Call) -> httpx2.Request:
     """A request for a response that no request was sent for; without credentials."""
-    headers = {RAW_RESPONSE_HEADER: _RAW_VALUES[call.raw]} if call.raw else {}
+    headers = {RAW_RESPONSE_HEADER: RAW_VALUES[call.raw]} if call.raw else {}
     url = httpx2.URL(call.base_url or "http://llmstack.invalid/").join(call.path.lstrip("/"))
     return httpx2.Request(call.method, url, headers=headers)
 

@@ -20,7 +20,8 @@ class BodyReplay:
     def __init__(self, content: Any, files: Any) -> None:
         """Look at a request's ``content`` and ``files`` before the first send."""
         self._positions: list[tuple[Any, int]] = []
-        self.replayable = all([self._note(part) for part in (content, *_file_contents(files))])
+        # A list, so that every file is noted.
+        self.replayable = False not in [self._note(part) for part in (content, *_file_contents(files))]
 
     def _note(self, part: Any) -> bool:
         if part is None or isinstance(part, (bytes, bytearray, str, list, tuple)):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any, cast
 
 from llmstack._core.call import EMPTY, Call, RawMode
-from llmstack._core.options import EMPTY_OPTIONS, HEADER_PREFIX, current_options, options_from_headers
+from llmstack._core.options import HEADER_PREFIX, current_options, options_from_headers
 from llmstack._wire.body import BodyReplay
 from llmstack._wire.endpoint import endpoint_of
 from llmstack._wire.sdk import (
@@ -16,10 +18,13 @@ from llmstack._wire.sdk import (
     NotGiven,
     final_cast,
     merged_body,
-    omit,
+    sends_idempotency_key,
 )
+from llmstack.errors import UnsupportedError
 
-_RAW_MODES: dict[Any, RawMode] = {"true": "raw", "stream": "stream"}
+RAW_VALUES: dict[RawMode, str] = {"raw": "true", "stream": "stream"}
+"""How the SDK writes each raw mode into its header."""
+_RAW_MODES: dict[Any, RawMode] = {value: mode for mode, value in RAW_VALUES.items()}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -31,8 +36,12 @@ class SDKRequest:
         cast_to: The type to parse into.
         options: The SDK's own request options; never copied deeply, they may hold open files.
         stream_cls: The stream class for ``stream=True``.
-        original: The call as it entered the stack, to see what the layers changed.
         replay: How a body of files can be sent again; None for a body of JSON.
+        headers: The call's headers as it entered the stack, to see what the layers changed; as are
+        params: its parameters,
+        query: its query,
+        timeout: its time-out and
+        max_retries: its retries.
     """
 
     client: Any
@@ -40,9 +49,9 @@ class SDKRequest:
     options: FinalRequestOptions
     stream_cls: Any
     replay: BodyReplay | None
-    headers: Any
-    params: Any
-    query: Any
+    headers: Mapping[str, Any]
+    params: Mapping[str, Any]
+    query: Mapping[str, Any]
     timeout: Any
     max_retries: int | None
 
@@ -54,15 +63,14 @@ def call_of(client: Any, cast_to: Any, options: FinalRequestOptions, *, stream: 
         ValueError: If an ``x-llmstack-*`` header cannot be read.
     """
     cast_to = final_cast(client, cast_to, options)
-    given = options.headers if isinstance(options.headers, dict) else (options.headers or {})
-    raw = EMPTY_RAW if isinstance(given, NotGiven) else _RAW_MODES.get(given.get(RAW_RESPONSE_HEADER), "")
-    headers = EMPTY if isinstance(given, NotGiven) or not given else given
+    headers: Mapping[str, Any] = options.headers or EMPTY
+    raw = _RAW_MODES.get(headers.get(RAW_RESPONSE_HEADER), "")
     call_options = current_options()
     if client.llmstack_default_options:
-        call_options = EMPTY_OPTIONS.merged(client.llmstack_default_options).merged(call_options)
+        call_options = client.llmstack_default_options.merged(call_options)
     if any(name.lower().startswith(HEADER_PREFIX) for name in headers):
         call_options = call_options.merged(options_from_headers(headers))
-        headers = {k: v for k, v in headers.items() if not k.lower().startswith(HEADER_PREFIX)}
+        headers = without_options(headers)
     params = merged_body(options) or EMPTY
     replay = None
     if options.content is not None or options.files:
@@ -90,7 +98,9 @@ def call_of(client: Any, cast_to: Any, options: FinalRequestOptions, *, stream: 
     )
 
 
-EMPTY_RAW: RawMode = ""
+def without_options(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Headers without those that carry options for the stack."""
+    return {name: value for name, value in headers.items() if not name.lower().startswith(HEADER_PREFIX)}
 
 
 def _max_retries(client: Any, options: FinalRequestOptions) -> int | None:
@@ -102,25 +112,40 @@ def _max_retries(client: Any, options: FinalRequestOptions) -> int | None:
 
 
 def options_of(call: Call) -> FinalRequestOptions:
-    """The SDK's request options for a call: its own object if no layer changed anything, else a changed copy."""
+    """The SDK's request options for a call: its own object if no layer changed anything, else a changed copy.
+
+    Raises:
+        UnsupportedError: If a layer set parameters of a body that is no JSON object.
+    """
     request: SDKRequest = call.request
     options = request.options
-    changes: dict[str, Any] = {}
-    if call.params is not request.params:
-        changes |= {"json_data": dict(call.params), "extra_json": None}
+    changes = _body_changes(call, request) if call.params is not request.params else {}
     headers = call.headers
     if call.progress.attempts > 1 and "x-stainless-retry-count" not in {name.lower() for name in headers}:
         headers = {**headers, "x-stainless-retry-count": str(call.progress.attempts - 1)}
-    if request.client.llmstack_default_options:
-        headers = {**dict.fromkeys(request.client.llmstack_default_headers, omit), **headers}
-    if headers is not options.headers and not (headers is EMPTY and not options.headers):
-        changes["headers"] = headers
+    if headers is not (options.headers or EMPTY):
+        # A layer that gave other headers did not mean to change how the program gets its answer.
+        marked = {} if not call.raw or RAW_RESPONSE_HEADER in headers else {RAW_RESPONSE_HEADER: RAW_VALUES[call.raw]}
+        changes["headers"] = {**headers, **marked}
     if call.query is not request.query:
         changes["params"] = dict(call.query)
     if call.path != options.url:
         changes["url"] = call.path
     if call.timeout is not request.timeout:
         changes["timeout"] = call.timeout
-    if call.max_retries != request.max_retries:
-        changes["max_retries"] = call.max_retries
+    # Early SDKs would send what is left of a one-shot body.
+    max_retries = call.max_retries if call.replayable else 0
+    if max_retries != request.max_retries:
+        changes["max_retries"] = max_retries
+    if call.method != "GET" and sends_idempotency_key(request.client):
+        # Without one the SDK would make another for each attempt that is not its own.
+        changes["idempotency_key"] = options.idempotency_key or f"stainless-python-retry-{call.id}"
     return options.model_copy(update=changes) if changes else options
+
+
+def _body_changes(call: Call, request: SDKRequest) -> dict[str, Any]:
+    options = request.options
+    if options.content is not None or not isinstance(options.json_data, (Mapping, NoneType)):
+        message = "the body of this request is no JSON object, so a plugin cannot set parameters of it"
+        raise UnsupportedError(message, call=call.info)
+    return {"json_data": dict(call.params), "extra_json": None}

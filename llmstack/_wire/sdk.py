@@ -15,7 +15,7 @@ from typing import Any, get_args, get_origin
 import anyio
 import httpx2
 import openai
-from openai import APIConnectionError, APIError, APITimeoutError, NotGiven, Omit, omit
+from openai import APIConnectionError, APIError, APITimeoutError, NotGiven, Omit
 from openai._base_client import AsyncAPIClient, BaseClient, SyncAPIClient
 from openai._constants import DEFAULT_MAX_RETRIES, RAW_RESPONSE_HEADER
 from openai._models import FinalRequestOptions
@@ -30,9 +30,10 @@ __all__ = [
     "final_cast",
     "is_legacy_httpx",
     "merged_body",
-    "omit",
+    "own_headers",
     "own_stream_class",
     "process",
+    "sends_idempotency_key",
     "translated",
 ]
 
@@ -48,7 +49,7 @@ for _owner, _names in (
             _message = f"openai {openai.__version__} has no {_owner.__name__}.{_name}: llmstack needs openai>=3.3,<4"
             raise ImportError(_message)
 _wanted = {"cast_to", "options", "response", "stream", "stream_cls", "retries_taken"}
-if not _wanted <= set(inspect.signature(SyncAPIClient._process_response).parameters):  # noqa: SLF001 - see the head
+if not _wanted <= set(inspect.signature(vars(SyncAPIClient)["_process_response"]).parameters):
     _message = f"openai {openai.__version__} processes responses in another way: llmstack needs openai>=3.3,<4"
     raise ImportError(_message)
 
@@ -116,6 +117,16 @@ def translated(error: Exception, request: Any) -> Exception:
         return APITimeoutError(request=request)
     lost = (ssl.SSLError, anyio.EndOfStream, *(library.RequestError for library in libraries))
     return APIConnectionError(request=request) if isinstance(error, lost) else error
+
+
+def own_headers(client: Any) -> Mapping[str, Any]:
+    """The default headers that the program gave its client, by argument or in ``OPENAI_CUSTOM_HEADERS``."""
+    return client._custom_headers or {}  # noqa: SLF001 - see the head
+
+
+def sends_idempotency_key(client: Any) -> bool:
+    """True for a client (of a program's own making) that names a header for idempotency keys."""
+    return client._idempotency_header is not None  # noqa: SLF001 - see the head
 
 
 def is_legacy_httpx(http_client: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from llmstack._core.call import Call
@@ -48,5 +49,6 @@ class OpenAITransport:
         status, headers = response.status_code, response.headers
         if not call.stream:
             return HttpIncoming(response, BodyWatch(status, headers))
-        watch = EventWatch(call, status, headers, lambda payload: api_error(payload, response.request))
+        # A watch that held the response would make a cycle, and a response that is dropped must close at once.
+        watch = EventWatch(call, status, headers, partial(api_error, request=response.request))
         return HttpIncoming(response, watch)

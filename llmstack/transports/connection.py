@@ -1,0 +1,206 @@
+"""Connections that stay where they were opened: in one process and, for async clients, in one event loop.
+
+A pooled connection that crosses a ``fork`` gives one process the answers of the other; one that crosses event loops
+fails. The clients here are the SDK's default HTTP clients, except that whoever sends from another process or loop than
+the first gets a pool of its own there. They are used where the program passes no ``http_client``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import weakref
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import openai
+
+from llmstack._drivers.loop import Loop, current_loop
+
+_CLOSED = "Cannot send a request, as the client has been closed."
+
+
+def _like(client: httpx2.Client | httpx2.AsyncClient) -> dict[str, Any]:
+    """The arguments for another client that sends as this one does."""
+    return {
+        "base_url": client.base_url,
+        "timeout": client.timeout,
+        "trust_env": client.trust_env,
+        "max_redirects": client.max_redirects,
+    }
+
+
+def _follow(pool: Any, client: Any) -> None:
+    """Bring a pool up to what the program may have changed on the client since."""
+    pool.auth = client.auth
+    pool.event_hooks = client.event_hooks
+    pool.follow_redirects = client.follow_redirects
+    pool.cookies.jar = client.cookies.jar
+
+
+class ProcessClient(openai.DefaultHttpxClient):
+    """The SDK's default HTTP client, usable after a fork: each process has connections of its own."""
+
+    _finished = False
+
+    def __init__(self) -> None:
+        self._verify = httpx2.create_ssl_context()
+        super().__init__(verify=self._verify)
+        self._process = os.getpid()
+        self._pools: dict[int, httpx2.Client] = {}
+
+    def send(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
+        """Send a request on a connection of this process; see ``httpx2.Client.send``."""
+        process = os.getpid()
+        if process == self._process:
+            return super().send(request, **how)
+        if self.is_closed:
+            raise RuntimeError(_CLOSED)
+        pool = self._pools.get(process)
+        if pool is None:
+            # Two threads may both make one; neither has a connection yet, and one is kept.
+            pool = self._pools.setdefault(process, openai.DefaultHttpxClient(verify=self._verify, **_like(self)))
+        _follow(pool, self)
+        return pool.send(request, **how)
+
+    @property
+    def is_closed(self) -> bool:
+        """True once the client was closed, in this process or before the fork that made it."""
+        return self._finished or super().is_closed
+
+    def close(self) -> None:
+        """Close the connections of this process; those of others are theirs."""
+        self._finished = True
+        process = os.getpid()
+        if process == self._process:
+            super().close()
+        elif (pool := self._pools.pop(process, None)) is not None:
+            pool.close()
+
+    def __del__(self) -> None:
+        """Dropped: close, as the SDK's own does."""
+        with contextlib.suppress(Exception):
+            if not self.is_closed:
+                self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """The connections of one event loop.
+
+    Attributes:
+        process: The process it runs in.
+        loop: The loop.
+        client: Who sends there; None for the client itself.
+        guard: Closes the connections when the loop ends.
+    """
+
+    process: int
+    loop: Loop
+    client: httpx2.AsyncClient | None
+    guard: AsyncGenerator[None, None]
+
+
+_NOWHERE = object()
+
+
+class LoopClient(openai.DefaultAsyncHttpxClient):
+    """The SDK's default async HTTP client, usable in several event loops: each has connections of its own.
+
+    They are closed when their loop ends (``asyncio.run`` and trio finish async generators then, and each pool has one
+    waiting for that), so that a program with many ``asyncio.run`` leaves none behind.
+    """
+
+    _finished = False
+
+    def __init__(self) -> None:
+        self._verify = httpx2.create_ssl_context()
+        super().__init__(verify=self._verify)
+        self._pools: dict[object, _Pool] = {}
+        # The loop whose connections are the client's own: under "home" once there is one.
+        self._first: dict[str, object] = {}
+
+    async def send(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
+        """Send a request on a connection of this event loop; see ``httpx2.AsyncClient.send``."""
+        if self._finished:
+            raise RuntimeError(_CLOSED)
+        loop, process = current_loop(), os.getpid()
+        pool = self._pools.get(loop.key)
+        if pool is None or pool.process != process:
+            pool = await self._open(loop, process)
+        if pool.client is None:
+            return await super().send(request, **how)
+        _follow(pool.client, self)
+        return await pool.client.send(request, **how)
+
+    async def _open(self, loop: Loop, process: int) -> _Pool:
+        for key in [key for key in list(self._pools) if _has_ended(key)]:
+            self._pools.pop(key, None)
+        # Two loops in two threads may come here at once: one of them is the first.
+        home = loop.key not in self._pools and self._first.setdefault("home", loop.key) is loop.key
+        client = None if home else openai.DefaultAsyncHttpxClient(verify=self._verify, **_like(self))
+        guard = _guard(weakref.ref(self), loop.key, client)
+        pool = self._pools[loop.key] = _Pool(process, loop, client, guard)
+        await anext(guard)
+        return pool
+
+    async def leave(self, key: object) -> None:
+        """Close the connections of a loop, in that loop."""
+        pool = self._pools.pop(key, None)
+        if pool is None:
+            return
+        if pool.client is None:
+            self._first["home"] = _NOWHERE
+            await super().aclose()
+        else:
+            await pool.client.aclose()
+
+    @property
+    def is_closed(self) -> bool:
+        """True once the program has closed the client."""
+        return self._finished
+
+    async def aclose(self) -> None:
+        """Close the connections of this loop now, and those of other loops that still run as soon as they get to it."""
+        self._finished = True
+        here, process = current_loop().key, os.getpid()
+        for key, pool in list(self._pools.items()):
+            if pool.process != process:
+                continue  # another process talks on these
+            if key is here:
+                await pool.guard.aclose()
+            else:
+                with contextlib.suppress(RuntimeError):  # that loop has ended
+                    pool.loop.spawn(pool.guard.aclose)
+        if self._first.get("home", here) in (here, _NOWHERE):
+            await super().aclose()
+
+    def __del__(self) -> None:
+        """Dropped: close, as the SDK's own does."""
+        with contextlib.suppress(Exception):
+            if self.is_closed:
+                return
+            try:
+                _closing = asyncio.get_running_loop().create_task(self.aclose())
+            except RuntimeError:
+                current_loop().spawn(self.aclose)
+
+
+def _has_ended(key: object) -> bool:
+    return isinstance(key, asyncio.AbstractEventLoop) and key.is_closed()
+
+
+async def _guard(
+    owner: weakref.ref[LoopClient], key: object, client: httpx2.AsyncClient | None
+) -> AsyncGenerator[None, None]:
+    """Close the connections of an event loop when that loop ends, or when their owner was dropped."""
+    try:
+        yield
+    finally:
+        if (alive := owner()) is not None:
+            await alive.leave(key)
+        elif client is not None:
+            await client.aclose()
