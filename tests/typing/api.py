@@ -165,6 +165,37 @@ def stacks() -> None:
     Retry(attempts="3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
+class Short:
+    """A plugin whose hook lacks an argument."""
+
+    @hookimpl
+    def llmstack_call(self, call: Call) -> Flow[Reply]:
+        """Nowhere to pass on to."""
+        raise NotImplementedError
+
+
+class Asynchronous:
+    """A plugin whose hook is async."""
+
+    @hookimpl
+    async def llmstack_call(self, call: Call, next: Next) -> Reply:
+        """No generator."""
+        raise NotImplementedError
+
+
+def asking(call: Call, next: Next) -> Reply:
+    """A function that is no generator."""
+    raise NotImplementedError
+
+
+def wrong_plugins() -> None:
+    """What is no plugin is a red squiggle."""
+    Stack([Short()])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    Stack([Asynchronous()])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    Stack([asking])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    Stack(["retry"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+
+
 def frozen(call: Call, replies: Sequence[Reply]) -> None:
     """What layers are given cannot be changed in place."""
     call.stream = True  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
