@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from itertools import count
 from types import MappingProxyType
 
 from llmstack._core.call import Call
@@ -13,13 +15,16 @@ from llmstack._core.transport import Engine
 class Books:
     """Tells the observers of a call's start, attempts and end. Builds nothing if nobody listens."""
 
-    __slots__ = ("_call", "_closed", "_engine")
+    __slots__ = ("_attempts", "_call", "_closed", "_engine", "_numbers")
 
     def __init__(self, call: Call, engine: Engine) -> None:
         """Keep the books of `call`."""
         self._call = call
         self._engine = engine
         self._closed = False
+        # Both are right also if the branches of a `Parallel` count at once, each in its thread.
+        self._numbers = count(1)
+        self._attempts: list[int] = []
 
     def open(self) -> None:
         """The call has entered the stack."""
@@ -29,11 +34,10 @@ class Books:
 
     def attempt(self, call: Call) -> Attempt:
         """A request is about to be sent."""
-        call.progress.attempts += 1
-        attempt = Attempt(call, self._engine, call.progress.attempts)
-        if self._engine.emit is not None:
-            self._engine.emit(AttemptStarted(call=call.info, number=attempt.number))
-        return attempt
+        number = next(self._numbers)
+        self._attempts.append(number)
+        call.progress.attempts = len(self._attempts)
+        return Attempt(call, self._engine, number)
 
     def first_content(self) -> None:
         """Content of a stream has been seen; only the first time counts."""
@@ -52,8 +56,6 @@ class Books:
         progress.reply = None
         if self._engine.emit is None:
             return
-        usage = None if reply is None else reply.usage
-        model = None if reply is None else reply.model
         first = progress.first_content_at
         self._engine.emit(
             CallFinished(
@@ -61,10 +63,10 @@ class Books:
                 outcome=_outcome(reply, error),
                 status=_status(reply, error),
                 request_id=_request_id(reply, error),
-                model=model,
-                usage=usage,
-                cost=None if usage is None else self._engine.price(model or self._call.model or "", usage),
-                attempts=progress.attempts,
+                model=None if reply is None else reply.model,
+                usage=None if reply is None else reply.usage,
+                cost=None if reply is None else self._cost(reply),
+                attempts=len(self._attempts),
                 cached=reply is not None and reply.cached,
                 finish_reason=None if reply is None else reply.finish_reason,
                 error=error,
@@ -73,6 +75,12 @@ class Books:
                 notes=MappingProxyType(dict(progress.notes)),
             )
         )
+
+    def _cost(self, reply: Reply) -> Decimal | None:
+        if reply.cached:
+            return Decimal(0)
+        usage = reply.usage
+        return None if usage is None else self._engine.price(reply.model or self._call.model or "", usage)
 
 
 class Attempt:
@@ -87,6 +95,11 @@ class Attempt:
         self._started = engine.clock.monotonic()
         self._closed = False
         self.number = number
+
+    def start(self) -> None:
+        """It is sent now."""
+        if self._engine.emit is not None:
+            self._engine.emit(AttemptStarted(call=self._call.info, number=self.number))
 
     def answered(self, reply: Reply) -> None:
         """It brought a complete reply."""

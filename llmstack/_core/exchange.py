@@ -1,8 +1,8 @@
-"""Exchange: one call from start to end, with its one suspended flow.
+"""Exchange: one call from start to end, and its streamed reply on the way to the program.
 
-Law of this file: a flow is resumed exactly once for every effect it yielded, whatever happens around it. While a
-stream is read the flow is *parked* at its `Send`; whoever ends the stream takes it out of the parking place (one
-atomic step, so two threads cannot both) and resumes it.
+Law of this file: nothing reaches the program before content does, since until then the layers may send again
+unnoticed; and what a layer holds back does not reach it before the flow has ended. What the program is given, and in
+which order, is decided here; how the layers run is in `passage`.
 """
 
 from __future__ import annotations
@@ -10,23 +10,24 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from llmstack._core.books import Attempt, Books
+from llmstack._core.books import Books
 from llmstack._core.call import Call
-from llmstack._core.effects import Effect, Emit, Flow, Now, Parallel, Run, Send
-from llmstack._core.filtering import Filters
-from llmstack._core.flow import culprit
+from llmstack._core.effects import Flow, Run
+from llmstack._core.passage import Opened, Passage
 from llmstack._core.reply import Reply
 from llmstack._core.transport import Engine, Incoming, ServerEvent
-
-_MAX_REFUSALS = 8
-"""How often a flow may ask for a send that it cannot have before it is taken for one that never ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one read brought: the bytes as they came, and the events they completed (filtered, if anything filters)."""
+    """What one read brought: the bytes as they came, and the events they completed.
+
+    Attributes:
+        data: The bytes.
+        events: The events.
+        filtered: True if the events are not those of the bytes: filtered, or replayed.
+    """
 
     data: bytes
     events: Sequence[ServerEvent]
@@ -34,48 +35,41 @@ class Batch:
 
 
 class Exchange:
-    """Drives one call's flow, and gives a streamed reply to the program piece by piece.
+    """Takes one call through the layers, and gives a streamed reply to the program piece by piece.
 
     All methods that may need I/O are flows themselves: the sync and async drivers run them.
+
+    Attributes:
+        call: The call as the program made it.
+        engine: The stack.
+        books: The call's events.
     """
 
-    __slots__ = (
-        "_attempt",
-        "_closing",
-        "_ended",
-        "_filters",
-        "_interruption",
-        "_parked",
-        "_ready",
-        "_refusals",
-        "_released",
-        "_seen",
-        "_sent",
-        "books",
-        "call",
-        "engine",
-        "incoming",
-    )
+    __slots__ = ("_ended", "_passage", "_pending", "_ready", "_released", "books", "call", "engine")
 
     def __init__(self, call: Call, engine: Engine) -> None:
         """Take a call; nothing happens until `start`."""
         self.call = call
         self.engine = engine
         self.books = Books(call, engine)
-        self.incoming: Incoming | None = None
-        self._parked: list[Flow[Reply]] = []
+        self._passage = Passage(call, engine, self.books)
         self._ready: deque[Batch] = deque()
-        self._filters: Filters | None = None
-        self._sent = call
-        self._attempt: Attempt | None = None
-        self._seen: Reply | None = None
+        self._pending: Exception | None = None
         self._released = False
         self._ended = False
-        self._closing = False
-        self._interruption: BaseException | None = None
-        self._refusals = 0
 
-    # The flow ---------------------------------------------------------------------------------------------------
+    @property
+    def open(self) -> bool:
+        """True while a stream is open: its connection is taken, its flow is parked."""
+        return self._passage.parked
+
+    @property
+    def incoming(self) -> Incoming | None:
+        """The answer that arrives now, or did last; None if none has."""
+        opened = self._passage.opened
+        return None if opened is None else opened.incoming
+
+    # For the program --------------------------------------------------------------------------------------------
 
     def start(self) -> Flow[Reply | None]:
         """Run the layers until the reply is known, or until a stream is open.
@@ -85,261 +79,165 @@ class Exchange:
             reply that came early and is replayed as the stream that the program asked for.
         """
         self.books.open()
-        reply = yield from self._drive(self.engine.entry(self.call))
-        if reply is None or not self.call.stream:
+        reply = yield from self._passage.start()
+        if reply is None:
+            if not self.engine.layered:
+                # Nobody could send again or hold back, so nothing waits for content.
+                self._release()
+            return None
+        if not self.call.stream:
             return reply
         self._deliver(reply)
         self.books.close(reply=reply)
         return None
 
-    def _drive(
-        self,
-        flow: Flow[Reply],
-        value: Any = None,
-        error: BaseException | None = None,
-        *,
-        whole: bool = False,
-    ) -> Flow[Reply | None]:
-        """Resume a flow and serve its effects, until it returns (its reply) or is parked at an open stream (None)."""
-        try:
-            while True:
-                try:
-                    effect = flow.send(value) if error is None else flow.throw(error)
-                except StopIteration as stop:
-                    return stop.value  # type: ignore[no-any-return]
-                value = error = None
-                try:
-                    if type(effect) is Send:
-                        value = yield from self._send(effect.call, flow, whole=whole)
-                        if value is None:
-                            return None
-                    else:
-                        value = yield from self._serve(effect)
-                except BaseException as caught:  # noqa: BLE001 - everything is the flow's to know
-                    error = caught
-                    # Inside `Parallel` a cancellation may concern this branch alone.
-                    if not (whole or isinstance(caught, Exception)):
-                        self._interruption = caught
-        finally:
-            # An error kept in a frame that its own traceback holds would keep connections alive until the next
-            # run of the garbage collector.
-            error = None
-
-    def _serve(self, effect: Effect) -> Flow[Any]:
-        if type(effect) is Emit:
-            if self.engine.emit is not None:
-                self.engine.emit(effect.event)
-            return None
-        if type(effect) is Now:
-            return self.engine.clock.monotonic()
-        if type(effect) is Parallel:
-            return (yield Parallel(tuple(self._drive(flow, whole=True) for flow in effect.flows)))
-        if not isinstance(effect, Effect):
-            message = f"a flow may yield effects only (`yield from sleep(1)`), not {type(effect).__name__}"
-            raise TypeError(message)
-        return (yield effect)
-
-    def _send(self, call: Call, flow: Flow[Reply], *, whole: bool) -> Flow[Reply | None]:
-        self._may_send(call, flow)
-        attempt = self.books.attempt(call)
-        try:
-            answer = yield from self.engine.transport.send(call)
-            if type(answer) is not Reply and whole:
-                answer = yield from self._read_whole(call, answer)
-        except BaseException as error:
-            call.progress.foreign.append(error)
-            attempt.failed(error)
-            raise
-        if type(answer) is Reply:
-            attempt.answered(answer)
-            return answer
-        self._sent, self._attempt, self.incoming = call, attempt, answer
-        self._filters = Filters(call) if call.filters else None
-        self._parked.append(flow)
-        if not self.engine.layered:
-            # Nobody could send again or hold back, so nothing waits for content.
-            self._release()
-        return None
-
-    def _may_send(self, call: Call, flow: Flow[Reply]) -> None:
-        if self._interruption is not None:
-            raise self._interruption
-        if not (self._closing or call.committed):
-            return
-        from llmstack.errors import CommittedError, PluginError
-
-        self._refusals += 1
-        if self._refusals > _MAX_REFUSALS:
-            name = culprit(flow)
-            flow.close()
-            message = f"plugin {name!r} does not end: it keeps sending after it was refused"
-            raise PluginError(message, plugin=name, call=call.info)
-        if self._closing:
-            raise CommittedError("the program has stopped reading this stream: nothing more is sent", call=call.info)
-        raise CommittedError(
-            "content of this stream has reached the program, so it cannot be sent again; "
-            "check `call.committed` before calling next a second time",
-            call=call.info,
-        )
-
-    def _read_whole(self, call: Call, incoming: Incoming) -> Flow[Reply]:
-        """Read a stream to its end at once, where nobody reads it piece by piece."""
-        watch, filters = incoming.watch, Filters(call) if call.filters else None
-        seen: list[ServerEvent] = []
-        try:
-            data: bytes | None = b""
-            while data is not None and not watch.done:
-                data = yield Run(incoming.read, incoming.aread)
-                events = watch.end() if data is None else watch.feed(data)
-                if watch.failure is not None:
-                    raise watch.failure
-                seen += events if filters is None else (yield from filters.apply(events, last=data is None))
-        finally:
-            yield Run(incoming.close, incoming.aclose, shield=True)
-        reply = watch.reply(ended=True)
-        return reply if filters is None else reply.with_events(seen)
-
-    # The stream -------------------------------------------------------------------------------------------------
-
-    @property
-    def open(self) -> bool:
-        """True while a stream is open: its connection is taken, its flow is parked."""
-        return bool(self._parked)
-
     def prime(self) -> Flow[None]:
-        """Read until there is something to deliver, retrying as the layers please."""
+        """Read until there is something to deliver, retrying as the layers please.
+
+        Raises:
+            BaseException: What the program shall see raised, if it comes before anything else.
+        """
         while not (self._ended or (self._released and self._ready)):
             yield from self._step()
+        if self._pending is not None and not self._ready:
+            error, self._pending = self._pending, None
+            try:
+                raise error
+            finally:
+                del error  # it holds this frame
 
     def pull(self) -> Flow[Batch | None]:
-        """The next piece of the stream; None at its end. Raises what the program shall see raised."""
+        """The next piece of the stream; None at its end.
+
+        Raises:
+            BaseException: What the program shall see raised, after all that came before it.
+        """
         yield from self.prime()
-        return self._ready.popleft() if self._ready else None
+        try:
+            return self._ready.popleft()
+        except IndexError:  # also if another thread has closed the stream just now
+            return None
 
     def close(self) -> Flow[None]:
         """The program has stopped reading, at the end or before. May be called again and from anywhere."""
-        self._closing = True
+        self._passage.stopped = True
+        self._ended = True
+        self._ready.clear()
         yield from self._settle(None)
-        self._end()
+
+    # Reading ----------------------------------------------------------------------------------------------------
 
     def _step(self) -> Flow[None]:
-        incoming = self.incoming
-        if incoming is None or self._closing:
+        """Read once."""
+        opened = self._passage.opened
+        if opened is None or self._passage.stopped:
             yield from self.close()
             return
         try:
-            data = yield Run(incoming.read, incoming.aread)
-        except Exception as error:  # noqa: BLE001 - whatever reading raises, the flow must hear of it
-            yield from self._fail(error)
+            data = yield Run(opened.incoming.read, opened.incoming.aread)
+            failure = yield from self._take(opened, data)
+        except Exception as error:  # noqa: BLE001 - broken text, a lost connection, a filter: the flow must hear of it
+            yield from self._conclude(opened, error)
             return
         except BaseException as interruption:
-            self._closing, self._interruption = True, interruption
-            yield from self._settle(None)
-            self._end()
+            # After the end marker only the connection is still read empty: the reply is whole.
+            if not opened.incoming.watch.done:
+                self._passage.interruption = interruption
+            yield from self.close()
             raise
-        if self._closing:
-            self._end()
-            return
-        yield from self._take(incoming, data)
+        if failure is not None:
+            yield from self._conclude(opened, failure)
+            if not self.engine.layered:
+                # The SDK's own loop raises at the events that it takes for errors.
+                self._pending = None
+        elif data is None or (opened.incoming.watch.done and not self._released):
+            yield from self._conclude(opened, None)
 
-    def _take(self, incoming: Incoming, data: bytes | None) -> Flow[None]:
-        watch = incoming.watch
-        try:
-            events = watch.end() if data is None else watch.feed(data)
-            failure = watch.failure
-            if failure is not None and not self._released:
-                raise failure
-            if self._filters is not None:
-                events = yield from self._filters.apply(events, last=data is None)
-        except Exception as error:  # noqa: BLE001 - broken text, an error event, a filter of a layer's
-            yield from self._fail(error)
-            return
+    def _take(self, opened: Opened, data: bytes | None) -> Flow[Exception | None]:
+        """Put what was read in its place; returns what an error event says."""
+        watch = opened.incoming.watch
+        events = watch.end() if data is None else watch.feed(data)
+        if opened.filters is not None:
+            events = yield from opened.filters.apply(events, last=data is None)
         if data or events:
-            self._ready.append(Batch(data or b"", events, filtered=self._filters is not None))
+            self._ready.append(Batch(data or b"", events, filtered=opened.filters is not None))
         if watch.content:
             self.books.first_content()
-            if not (self._sent.hold or self._released):
+            if watch.failure is None and not opened.call.hold:
                 self._release()
-        if failure is not None:
-            # The SDK's own loop raises it when it comes to that event; here it is for the books.
-            yield from self._settle(failure)
-            self._end()
-        elif data is None or (watch.done and not self._released):
-            yield from self._finish()
+        return watch.failure
 
-    def _finish(self) -> Flow[None]:
-        reply = yield from self._settle(None)
-        if self._released:
-            self._end()
-        else:
-            self._go_on(reply)
+    def _conclude(self, opened: Opened, error: Exception | None) -> Flow[None]:
+        """The stream has come to its end, or broke: let the layers do as they please.
 
-    def _fail(self, error: Exception) -> Flow[None]:
-        """Reading failed: before the first content the layers may send again, after it the program must know."""
-        self.call.progress.foreign.append(error)
-        ours = bool(self._parked)  # else another thread has closed the stream, and reading it just ends
+        What is to be raised the program hears after what came before it.
+        """
+        delivered = self._released
+        if error is not None:
+            self.call.progress.foreign.append(error)
         try:
-            reply = yield from self._settle(error)
-        except BaseException:
-            self._end()
-            raise
-        if not self._released:
-            self._go_on(reply)
-            return
-        self._end()
-        if ours:
-            raise error
+            resumed = yield from self._settle(error)
+        except Exception as raised:  # noqa: BLE001 - raised by the pull that comes to it
+            # What came before the stream's own error is the program's to see, unless a layer held it back.
+            if not delivered and (opened.call.hold or raised is not error):
+                self._ready.clear()
+            self._pending = raised
+        else:
+            # A layer cannot make whole what broke in the program's hands. (If another thread has closed the stream,
+            # and so broke it, it just ends.)
+            if delivered and resumed:
+                self._pending = error
+        finally:
+            error = None  # its traceback holds this frame
 
-    def _go_on(self, reply: Reply | None) -> None:
-        """Nothing was delivered yet: deliver the layers' reply, or go on with the stream they opened instead."""
-        if reply is not None:
-            self._deliver(reply)
-            return
-        self._ready.clear()
-        if not self._parked:
-            self._end()
-
-    def _settle(self, error: Exception | None) -> Flow[Reply | None]:
-        """Give the connection back and resume the parked flow.
+    def _settle(self, error: Exception | None) -> Flow[bool]:
+        """Resume the parked flow, deliver what it answers and close the books; or go on with what it opened.
 
         Returns:
-            The flow's reply; None if it opened another stream, or if nothing was parked.
+            False if nothing was parked: the flow has ended before, or another thread is at it.
         """
+        passage, delivered = self._passage, self._released
         try:
-            flow = self._parked.pop()
-        except IndexError:
-            return None
-        incoming, attempt = self.incoming, self._attempt
-        assert incoming is not None
-        assert attempt is not None
-        try:
-            yield Run(incoming.close, incoming.aclose, shield=True)
-        except BaseException as caught:  # noqa: BLE001 - the driver raises an interruption again at the end
-            if not isinstance(caught, Exception):
-                self._interruption = caught
-        seen = self._seen = incoming.watch.reply(ended=not self._closing)
-        attempt.streamed(seen, error, self._interruption)
-        try:
-            reply = yield from self._drive(flow, seen if error is None else None, error)
+            reply = yield from passage.resume(error, ended=not passage.stopped)
+            while passage.stopped and passage.parked:
+                # The program closed the stream while the flow was opening another one.
+                reply = yield from passage.resume(None, ended=False)
+            if reply is not None and not (delivered or passage.stopped):
+                self._deliver(reply)
         except BaseException as raised:
-            from llmstack.errors import CommittedError
-
-            if self._closing and isinstance(raised, CommittedError):
-                self.books.close(reply=seen, error=self._interruption)
-                return None
-            self.books.close(error=self._interruption or raised)
+            self._ended = True
+            seen = passage.seen if raised is error else None
+            self.books.close(reply=seen, error=passage.interruption or raised)
             raise
-        if reply is not None:
-            self.books.close(reply=reply, error=self._interruption or (error if self._released else None))
-        return reply
+        else:
+            if reply is None and passage.parked:
+                self._ready.clear()
+                return True
+            self._ended = True
+            if reply is None:
+                return False
+            self.books.close(reply=reply, error=passage.interruption or (error if delivered else None))
+            if passage.interruption is not None:
+                raise passage.interruption
+            return True
+        finally:
+            error = None  # its traceback holds this frame
+
+    # Delivering -------------------------------------------------------------------------------------------------
 
     def _deliver(self, reply: Reply) -> None:
-        """Give the program a complete reply: the events that were held back, or a replay."""
-        seen = self._seen
-        if seen is None or not self._ready or (reply is not seen and reply.events is not seen.events):
-            events = self.engine.replay(self._sent, reply)
+        """Give the program a complete reply: what was held back if that is what it says, else a replay."""
+        seen = self._passage.seen
+        if not self.call.stream:
+            # Not events but a body that is read lazily.
+            if seen is None or reply.content is not seen.content:
+                self._ready.clear()
+                self._ready.append(Batch(reply.content or b"", ()))
+        elif seen is None or not self._ready or reply.events is not seen.events:
+            events = self.engine.replay(self.call, reply)
             self._ready.clear()
             self._ready.append(Batch(b"", events, filtered=True))
+            self.books.first_content()
         self._release()
         self._ended = True
 
@@ -347,7 +245,3 @@ class Exchange:
         """From here on everything goes to the program as it comes, and nothing can be sent again."""
         self._released = True
         self.call.progress.committed = True
-
-    def _end(self) -> None:
-        self._ended = True
-        self._released = True

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import GeneratorType
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from llmstack._core.call import Call, Chunk, ChunkFilter
 from llmstack._core.effects import Flow
@@ -14,20 +15,54 @@ from llmstack._core.transport import ServerEvent
 _DONE = "[DONE]"
 
 
+@dataclass(frozen=True, slots=True)
+class SignedFactory:
+    """A filter factory that bears the name of the plugin that added it, for the errors."""
+
+    plugin: str
+    factory: Callable[[Call], ChunkFilter]
+
+    def __call__(self, call: Call) -> ChunkFilter:
+        """Make the filter."""
+        return self.factory(call)
+
+
+def sign_filters(call: Call, plugin: str) -> Call:
+    """A call whose filters without a name bear this plugin's."""
+    if all(type(factory) is SignedFactory for factory in call.filters):
+        return call
+    signed = (f if type(f) is SignedFactory else SignedFactory(plugin, f) for f in call.filters)
+    return call.replace(filters=tuple(signed))
+
+
 class Filters:
     """The chunk filters of one send, innermost first, over server-sent events."""
 
-    __slots__ = ("_chain", "_ended")
+    __slots__ = ("_call", "_chain", "_ended")
 
     def __init__(self, call: Call) -> None:
-        """Make the filters that the call's layers asked for, fresh for this send."""
-        self._chain: list[ChunkFilter] = [factory(call) for factory in reversed(call.filters)]
+        """Make the filters that the call's layers asked for, fresh for this send.
+
+        Raises:
+            PluginError: If a factory fails.
+        """
+        self._call = call
+        self._chain: list[tuple[str | None, ChunkFilter]] = []
         self._ended = False
+        for factory in reversed(call.filters):
+            plugin = _plugin(factory)
+            try:
+                self._chain.append((plugin, factory(call)))
+            except Exception as error:  # noqa: BLE001 - it gets a name
+                self._name(plugin, error)
 
     def apply(self, events: Sequence[ServerEvent], *, last: bool) -> Flow[list[ServerEvent]]:
         """Pass events through all filters; with `last`, or at the end marker, also what they kept back.
 
-        Events whose data is no JSON object pass as they are: the SDK decides about them.
+        Errors, and events whose data is no JSON object, pass as they are: the SDK decides about them.
+
+        Raises:
+            PluginError: If a filter fails, or returns something else than chunks.
         """
         out: list[ServerEvent] = []
         for event in events:
@@ -39,10 +74,10 @@ class Filters:
                 chunk = event.json()
             except ValueError:
                 chunk = None
-            if not isinstance(chunk, dict):
+            if not isinstance(chunk, dict) or chunk.get("error") or chunk.get("type") == "error":
                 out.append(event)
                 continue
-            chunks = yield from self._through([chunk], self._chain)
+            chunks = yield from self._through([chunk], 0)
             out += _as_events(event, chunks)
         if last:
             out += yield from self._flush(None)
@@ -53,25 +88,51 @@ class Filters:
             return []
         self._ended = True
         kept: list[Chunk] = []
-        for i, chunk_filter in enumerate(self._chain):
-            tail = yield from _outcome(chunk_filter.end)
-            kept += yield from self._through(tail, self._chain[i + 1 :])
+        for i, (plugin, chunk_filter) in enumerate(self._chain):
+            tail = yield from self._outcome(plugin, chunk_filter.end)
+            kept += yield from self._through(tail, i + 1)
         return _as_events(like, kept)
 
-    def _through(self, chunks: Sequence[Chunk], chain: Iterable[ChunkFilter]) -> Flow[Sequence[Chunk]]:
-        for chunk_filter in chain:
+    def _through(self, chunks: Sequence[Chunk], start: int) -> Flow[Sequence[Chunk]]:
+        for plugin, chunk_filter in self._chain[start:]:
             passed: list[Chunk] = []
             for chunk in chunks:
-                passed += yield from _outcome(chunk_filter.feed, chunk)
+                passed += yield from self._outcome(plugin, chunk_filter.feed, chunk)
             chunks = passed
         return chunks
 
+    def _outcome(self, plugin: str | None, method: Callable[..., Any], *args: Any) -> Flow[Sequence[Chunk]]:
+        try:
+            result = method(*args)
+            if isinstance(result, GeneratorType):
+                result = yield from result
+            if not _are_chunks(result):
+                message = f"{method.__qualname__} returned {type(result).__name__} instead of a list of chunks"
+                raise TypeError(message)  # noqa: TRY301 - named below, as any other
+        except Exception as error:  # noqa: BLE001 - it gets a name
+            self._name(plugin, error)
+        return cast("Sequence[Chunk]", result)
 
-def _outcome(method: Callable[..., Any], *args: Any) -> Flow[Sequence[Chunk]]:
-    result = method(*args)
-    if isinstance(result, GeneratorType):
-        result = yield from result
-    return cast("Sequence[Chunk]", result)
+    def _name(self, plugin: str | None, error: Exception) -> NoReturn:
+        """Raise a filter's error, so that it tells whose filter it is."""
+        from llmstack.errors import PluginError, StackError
+
+        if isinstance(error, StackError):
+            error.plugin = error.plugin or plugin
+            error.call = error.call or self._call.info
+            raise error
+        reply = self._call.progress.reply
+        what = f"the chunk filter of plugin {plugin!r} failed with {type(error).__name__}"
+        about = str(error) if isinstance(error, TypeError) else "its own error is chained as the cause"
+        raise PluginError(f"{what}; {about}", plugin=plugin, call=self._call.info, reply=reply) from error
+
+
+def _are_chunks(result: object) -> bool:
+    return isinstance(result, (list, tuple)) and all(isinstance(chunk, Mapping) for chunk in result)
+
+
+def _plugin(factory: Callable[[Call], ChunkFilter]) -> str | None:
+    return factory.plugin if isinstance(factory, SignedFactory) else None
 
 
 def _as_events(like: ServerEvent | None, chunks: Sequence[Chunk]) -> list[ServerEvent]:
@@ -83,5 +144,6 @@ def _as_events(like: ServerEvent | None, chunks: Sequence[Chunk]) -> list[Server
         kind = chunk.get("type")
         # Responses name their events by the type of the data; a rewritten one must agree with its name.
         event = kind if name is not None and isinstance(kind, str) else name
-        events.append(ServerSentEvent(event=event, data=json.dumps(chunk, ensure_ascii=False, separators=(",", ":"))))
+        text = json.dumps(dict(chunk), ensure_ascii=False, separators=(",", ":"))
+        events.append(ServerSentEvent(event=event, data=text))
     return events

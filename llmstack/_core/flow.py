@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import GeneratorType
@@ -9,6 +10,7 @@ from typing import Any
 
 from llmstack._core.call import Call
 from llmstack._core.effects import Flow, Next, Send
+from llmstack._core.filtering import sign_filters
 from llmstack._core.reply import Reply
 
 
@@ -18,12 +20,6 @@ class Layer:
 
     name: str
     run: Callable[[Call, Next], Flow[Reply]]
-
-
-def wire(call: Call) -> Flow[Reply]:
-    """The innermost flow: send the call."""
-    reply: Reply = yield Send(call)
-    return reply
 
 
 def compose(layers: Sequence[Layer], passing: tuple[type[BaseException], ...]) -> Next:
@@ -36,19 +32,28 @@ def compose(layers: Sequence[Layer], passing: tuple[type[BaseException], ...]) -
     Returns:
         The function that starts a call's flow.
     """
-    inner: Next = wire
+    inner = _wire(layers[-1].name if layers else None)
     for i in reversed(range(len(layers))):
         outer = layers[i - 1].name if i else None
         inner = _guard(layers[i], inner, outer, passing)
     return inner
 
 
+def _wire(outer: str | None) -> Next:
+    """The innermost flow: send the call."""
+
+    def wire(call: Call) -> Flow[Reply]:
+        reply: Reply = yield Send(_passed(call, outer))
+        return reply
+
+    return wire
+
+
 def _guard(layer: Layer, inner: Next, outer: str | None, passing: tuple[type[BaseException], ...]) -> Next:
     name, run = layer.name, layer.run
 
     def guarded(call: Call) -> Flow[Reply]:
-        if type(call) is not Call:
-            raise _broke(outer, None, f"called next with {_a(call)} instead of a Call")
+        call = _passed(call, outer)
         try:
             reply = yield from run(call, inner)
         except Exception as error:
@@ -59,6 +64,13 @@ def _guard(layer: Layer, inner: Next, outer: str | None, passing: tuple[type[Bas
         return reply
 
     return guarded
+
+
+def _passed(call: Call, outer: str | None) -> Call:
+    """What the layer further out called next with; its chunk filters bear its name from here on."""
+    if type(call) is not Call:
+        raise _broke(outer, None, f"called next with {_a(call)} instead of a Call")
+    return sign_filters(call, outer) if call.filters and outer is not None else call
 
 
 def _judge(error: Exception, name: str, call: Call, passing: tuple[type[BaseException], ...]) -> None:
@@ -72,24 +84,26 @@ def _judge(error: Exception, name: str, call: Call, passing: tuple[type[BaseExce
         if getattr(error, "call", "") is None:
             error.call = call.info  # type: ignore[attr-defined]
         return
-    raise _broke(name, call, f"failed with {type(error).__name__}: {error}") from error
+    raise _broke(name, call, f"failed with {type(error).__name__}; its own error is chained as the cause") from error
 
 
 def _broke(name: str | None, call: Call | None, what: str) -> Exception:
     from llmstack.errors import PluginError
 
     reply = call.progress.reply if call is not None else None
-    return PluginError(
-        f"plugin {name!r} {what}", call=None if call is None else call.info, plugin=name, reply=reply
-    )
+    return PluginError(f"plugin {name!r} {what}", call=None if call is None else call.info, plugin=name, reply=reply)
 
 
 def _a(value: object) -> str:
     return "None" if value is None else f"a {type(value).__name__}"
 
 
-def culprit(flow: Flow[Any]) -> str:
-    """Name the innermost layer that a suspended flow is waiting in; for errors about flows that do not end."""
+def end_flow(flow: Flow[Any]) -> str:
+    """End a suspended flow that does not end by itself.
+
+    Returns:
+        The name of the innermost layer it was waiting in.
+    """
     found = "unknown"
     inner: Any = flow
     while isinstance(inner, GeneratorType):
@@ -97,4 +111,6 @@ def culprit(flow: Flow[Any]) -> str:
         if frame is not None and frame.f_globals is globals() and "name" in frame.f_locals:
             found = frame.f_locals["name"]
         inner = inner.gi_yieldfrom
+    with contextlib.suppress(RuntimeError):  # it goes on even now: then it stays suspended
+        flow.close()
     return found

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import anyio
+import anyio.abc
 
 from llmstack._core.effects import Effect, Flow, Parallel, Run, Sleep, Wait
 from llmstack._core.transport import Clock
@@ -48,21 +50,31 @@ async def arun(flow: Flow[T], clock: Clock) -> T:
                 raise
             value = error = None
             try:
-                if interruption is not None or (type(effect) is Run and effect.shield):
-                    value = await shielded(_perform, effect, clock)
-                else:
-                    value = await _perform(effect, clock)
+                value = await _performed(effect, clock, interruption)
             except BaseException as caught:  # noqa: BLE001 - the flow decides what an error means
                 error = caught
                 if not isinstance(caught, Exception):
                     interruption = caught
     finally:
+        # An error kept in a frame that its own traceback holds is a cycle that delays clean-up.
         error = interruption = None
 
 
+async def _performed(effect: Effect, clock: Clock, interruption: BaseException | None) -> Any:
+    """Perform an effect, shielded if it asks for that or comes after an interruption."""
+    if type(effect) is Run and effect.async_fn is None:
+        return effect.sync_fn()
+    if isinstance(interruption, GeneratorExit):
+        # Somebody destroys this coroutine instead of cancelling its task: it cannot await any more.
+        raise interruption
+    if interruption is not None or (type(effect) is Run and effect.shield):
+        return await shielded(_perform, effect, clock)
+    return await _perform(effect, clock)
+
+
 async def _perform(effect: Effect, clock: Clock) -> Any:
-    if type(effect) is Run:
-        return effect.sync_fn() if effect.async_fn is None else await effect.async_fn()
+    if type(effect) is Run and effect.async_fn is not None:
+        return await effect.async_fn()
     if type(effect) is Sleep:
         return await clock.asleep(max(0.0, effect.seconds))
     if type(effect) is Wait:
@@ -77,7 +89,12 @@ async def _wait(future: Future[Any]) -> Any:
     """Wait for a future that any thread or task may set."""
     if not future.done():
         loop, ready = current_loop(), anyio.Event()
-        future.add_done_callback(lambda _: loop.call_soon(ready.set))
+
+        def wake(_: Future[Any]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the waiting
+                loop.call_soon(ready.set)
+
+        future.add_done_callback(wake)
         await ready.wait()
     return future.result()
 
@@ -85,12 +102,15 @@ async def _wait(future: Future[Any]) -> Any:
 async def _parallel(flows: tuple[Flow[Any], ...], clock: Clock) -> list[Any]:
     """Run flows as tasks; the first error cancels the others and is raised."""
     results: list[Any] = [None] * len(flows)
-    failed: list[Exception] = []
+    failed: list[BaseException] = []
+    cancelled = anyio.get_cancelled_exc_class()
 
     async def one(i: int, group: anyio.abc.TaskGroup) -> None:
         try:
             results[i] = await arun(flows[i], clock)
-        except Exception as error:  # noqa: BLE001 - raised below, without the group's wrapping
+        except cancelled:
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised below, without the group's wrapping
             failed.append(error)
             group.cancel_scope.cancel()
 
@@ -98,5 +118,8 @@ async def _parallel(flows: tuple[Flow[Any], ...], clock: Clock) -> list[Any]:
         for i in range(len(flows)):
             group.start_soon(one, i, group)
     if failed:
-        raise failed[0]
+        try:
+            raise failed[0]
+        finally:
+            failed.clear()  # they hold this frame
     return results

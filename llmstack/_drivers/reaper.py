@@ -1,70 +1,123 @@
-"""Reaper: ends streams that were dropped without being closed.
+"""Reaper: ends streams that were dropped without being closed, or are open when the program ends.
 
 A finaliser may run in any thread, in the middle of anything, also while that thread holds a lock that closing needs.
-So `__del__` only puts the stream here; a short-lived thread (sync) or the stream's own event loop (async) closes it.
+So `__del__` only puts the stream here, and a short-lived thread closes it. (Async streams: see `guard`.)
 """
 
 from __future__ import annotations
 
+import _thread
+import atexit
 import contextlib
+import os
 import threading
-from collections.abc import Awaitable, Callable
+import time
+import weakref
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Any
-
-import anyio
-
-from llmstack._drivers.loop import Loop
-
-_work: SimpleQueue[Callable[[], Any]] = SimpleQueue()
-_lock = threading.RLock()  # re-entrant: a finaliser may run inside `_start` itself
-_thread: threading.Thread | None = None
+from typing import Any, Protocol
 
 _LINGER = 0.05
 """Seconds the thread waits for more before it ends."""
 
+_PATIENCE = 2.0
+"""Seconds that the end of the program waits at most for streams that are still to be closed."""
+
+
+class Abandonable(Protocol):
+    """Something open that can be closed without anybody waiting for it."""
+
+    def abandon(self) -> None:
+        """Have it closed soon, if it is open still. Never raises, never blocks."""
+        ...
+
+
+class _Reaper:
+    """The open streams, the queue of dropped ones, and whether a thread serves it.
+
+    Made anew in a forked process: the streams of its parent are not its to close.
+    """
+
+    def __init__(self) -> None:
+        self.open: weakref.WeakSet[Abandonable] = weakref.WeakSet()
+        self.work: SimpleQueue[Callable[[], Any]] = SimpleQueue()
+        self.busy: list[None] = []  # an entry for each thread that closes something, or waits for it
+        self.running = False
+
+    def put(self, close: Callable[[], Any]) -> None:
+        self.work.put(close)
+        if self.running:
+            return
+        self.running = True
+        # A thread starts the thread: `Thread.start` takes a lock, and this may run inside a finaliser, in a thread
+        # that holds just that lock.
+        try:
+            _thread.start_new_thread(self._launch, ())
+        except RuntimeError:  # the program is ending; `finish` does the work
+            self.running = False
+
+    def _launch(self) -> None:
+        try:
+            threading.Thread(target=self._serve, name="llmstack-reaper", daemon=True).start()
+        except RuntimeError:
+            self.running = False
+
+    def _serve(self) -> None:
+        while True:
+            while self._next(_LINGER):
+                pass
+            self.running = False
+            # Whoever put something in just before saw a thread running; whoever comes after this starts another.
+            if self.work.empty():
+                return
+            self.running = True
+
+    def _next(self, timeout: float) -> bool:
+        self.busy.append(None)
+        try:
+            close = self.work.get(timeout=timeout)
+            with contextlib.suppress(BaseException):  # nobody is left to hear of it
+                close()
+        except Empty:
+            return False
+        finally:
+            self.busy.pop()
+        return True
+
+    def finish(self) -> None:
+        """Close what is left, at the end of the program: in this thread too, since no other may be able to start."""
+        for stream in list(self.open):
+            stream.abandon()
+        until = time.monotonic() + _PATIENCE
+        while time.monotonic() < until and (self._next(0.0) or self.busy):
+            time.sleep(0.001)  # the thread, if there is one, closes something now
+
+
+_reaper = _Reaper()
+
+
+def _forked() -> None:
+    global _reaper  # noqa: PLW0603 - one for each process
+    _reaper = _Reaper()
+
+
+def _at_exit() -> None:
+    _reaper.finish()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+atexit.register(_at_exit)
+
+
+def remember(stream: Abandonable) -> None:
+    """Close a stream at the end of the program if it is open then."""
+    _reaper.open.add(stream)
+
 
 def reap(close: Callable[[], Any]) -> None:
     """Call `close` soon, in another thread. Never raises, never blocks."""
-    _work.put(close)
-    with contextlib.suppress(RuntimeError):  # at interpreter exit no thread can start: the process ends anyway
-        _start()
-
-
-def areap(close: Callable[[], Awaitable[Any]], loop: Loop) -> None:
-    """Await ``close()`` soon in the event loop it belongs to; if that has ended, in a thread. Never raises."""
-
-    async def quietly() -> None:
-        with contextlib.suppress(Exception):
-            await close()
-
-    try:
-        loop.spawn(quietly)
-    except RuntimeError:
-        reap(lambda: anyio.run(quietly))
-
-
-def _start() -> None:
-    global _thread  # noqa: PLW0603 - one thread for the process, started when needed
-    with _lock:
-        if _thread is None or not _thread.is_alive():
-            _thread = threading.Thread(target=_run, name="llmstack-reaper", daemon=True)
-            _thread.start()
-
-
-def _run() -> None:
-    global _thread  # noqa: PLW0603
-    while True:
-        try:
-            close = _work.get(timeout=_LINGER)
-        except Empty:
-            with _lock:
-                if _work.empty():
-                    _thread = None
-                    return
-            continue
-        with contextlib.suppress(BaseException):  # nobody is left to hear of it
-            close()
+    _reaper.put(close)
 
 
 def drain(timeout: float = 2.0) -> None:
@@ -73,6 +126,7 @@ def drain(timeout: float = 2.0) -> None:
     Args:
         timeout: Seconds to wait at most.
     """
-    done = threading.Event()
-    reap(done.set)
-    done.wait(timeout)
+    if _reaper.running or not _reaper.work.empty():
+        done = threading.Event()
+        reap(done.set)
+        done.wait(timeout)

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import anyio
-import sniffio
+
+from llmstack._drivers.loop import on_asyncio
 
 T = TypeVar("T")
 
@@ -28,10 +29,10 @@ async def shielded(fn: Callable[..., Awaitable[T]], *args: Any) -> T:
     Raises:
         BaseException: What it raises; or the cancellation that came meanwhile.
     """
+    results: list[T] = []
     with anyio.CancelScope(shield=True):
-        if sniffio.current_async_library() != "asyncio":
-            return await fn(*args)
-        return await _as_task(fn, args)
+        results.append(await (_as_task(fn, args) if on_asyncio() else fn(*args)))
+    return results[0]
 
 
 async def _as_task(fn: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
@@ -45,8 +46,11 @@ async def _as_task(fn: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
             await asyncio.wait([task])
         except asyncio.CancelledError as error:
             cancellation = error
-    if cancellation is not None:
-        if not task.cancelled():
-            task.exception()  # looked at, so that asyncio does not report it as lost
+    if cancellation is None:
+        return task.result()
+    if not task.cancelled():
+        task.exception()  # looked at, so that asyncio does not report it as lost
+    try:
         raise cancellation
-    return task.result()
+    finally:
+        del cancellation  # it holds this frame

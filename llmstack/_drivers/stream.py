@@ -1,15 +1,22 @@
 """Streams: the SDK's own, reading from a tap.
 
 `Stream` *is* an ``openai.Stream``: its loop, its chunk types, its errors. Only where the events come from is ours.
+
+A stream and the iterator of its loop hold each other, so only the garbage collector would end them. The loop is
+therefore that of a second stream, which the one that the program has holds, and which nothing else does: when the
+program drops the first, it ends at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Any, Generic, TypeVar
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from functools import partial
+from typing import Any, Generic, Self, TypeVar, cast
 
 import openai
 
+from llmstack._drivers.guard import areap
 from llmstack._drivers.reaper import reap
 from llmstack._drivers.tap import AsyncTap, SyncTap
 
@@ -17,14 +24,10 @@ T = TypeVar("T")
 
 
 class _Events(openai.Stream[T]):
-    """The SDK's loop over the tap's events.
-
-    A stream and its iterator hold each other, so only the garbage collector would end them. This one is held by
-    the stream that the program has, which nothing holds: when the program drops that, it ends at once.
-    """
+    """The SDK's loop over the tap's events."""
 
     def _iter_events(self) -> Iterator[Any]:
-        tap: SyncTap = self.response.stream  # type: ignore[assignment]
+        tap = cast("SyncTap", self.response.stream)
         while (batch := tap.pull()) is not None:
             # A retry before the first content has brought another response.
             self.response = tap.attach() or self.response
@@ -34,12 +37,30 @@ class _Events(openai.Stream[T]):
 class _AsyncEvents(openai.AsyncStream[T]):
     """The same for async clients."""
 
-    async def _iter_events(self) -> AsyncIterator[Any]:
-        tap: AsyncTap = self.response.stream  # type: ignore[assignment]
-        while (batch := await tap.pull()) is not None:
-            self.response = tap.attach() or self.response
-            for event in batch.events:
-                yield event
+    def _iter_events(self) -> AsyncIterator[Any]:
+        return _Arriving(self)
+
+
+class _Arriving:
+    """A tap's events. No async generator: where one of these is left in the middle, it is finished at odd times."""
+
+    def __init__(self, stream: _AsyncEvents[Any]) -> None:
+        self._stream = stream
+        self._tap = cast("AsyncTap", stream.response.stream)
+        self._events: Iterator[Any] = iter(())
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        while True:
+            for event in self._events:
+                return event
+            batch = await self._tap.pull()
+            if batch is None:
+                raise StopAsyncIteration
+            self._stream.response = self._tap.attach() or self._stream.response
+            self._events = iter(batch.events)
 
 
 class Stream(openai.Stream[T], Generic[T]):
@@ -55,27 +76,46 @@ class Stream(openai.Stream[T], Generic[T]):
         """Called by the SDK."""
         super().__init__(cast_to=cast_to, response=response, client=client, options=options)
         if isinstance(response.stream, SyncTap):
+            self._tap = response.stream
             self._inner = _Events(cast_to=cast_to, response=response, client=client, options=options)
-            self._iterator = self._inner._iterator  # noqa: SLF001 - the SDK's iterator over our events
+            self._iterator = self._inner._iterator  # noqa: SLF001 - the SDK's loop over our events
 
     @property
-    def response(self) -> Any:  # type: ignore[override]
+    def response(self) -> Any:
         """The HTTP response that is streamed; after a seamless retry the last one."""
         return self._response if self._inner is None else self._inner.response
 
     @response.setter
-    def response(self, response: Any) -> None:
+    def response(self, response: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         self._response = response
+
+    def __iter__(self) -> Iterator[T]:
+        """The chunks."""
+        return self
 
     def close(self) -> None:
         """Stop reading: the connection goes back and the layers hear of it. May be called again."""
-        self.response.close()
+        try:
+            self.response.close()
+        finally:
+            if self._inner is not None:
+                _finish(self._iterator)
 
     def __del__(self) -> None:
         """Dropped: close it soon, elsewhere."""
-        inner = self.__dict__.get("_inner")
-        if inner is not None and inner.response.stream.exchange.open:
-            reap(inner.response.stream.close)
+        if self._inner is not None and self._tap.forgotten:
+            reap(partial(_close, self._tap, self._iterator))
+
+
+def _close(tap: SyncTap, iterator: Iterator[Any]) -> None:
+    tap.close()
+    _finish(iterator)
+
+
+def _finish(iterator: Iterator[Any]) -> None:
+    """End the SDK's loop."""
+    with contextlib.suppress(ValueError):  # another thread is in it: it finds the tap closed
+        cast("Generator[Any]", iterator).close()
 
 
 class AsyncStream(openai.AsyncStream[T], Generic[T]):
@@ -87,24 +127,51 @@ class AsyncStream(openai.AsyncStream[T], Generic[T]):
         """Called by the SDK."""
         super().__init__(cast_to=cast_to, response=response, client=client, options=options)
         if isinstance(response.stream, AsyncTap):
+            self._tap = response.stream
             self._inner = _AsyncEvents(cast_to=cast_to, response=response, client=client, options=options)
-            self._iterator = self._inner._iterator  # noqa: SLF001 - the SDK's iterator over our events
+            self._iterator = self._inner._iterator  # noqa: SLF001 - the SDK's loop over our events
 
     @property
-    def response(self) -> Any:  # type: ignore[override]
+    def response(self) -> Any:
         """The HTTP response that is streamed; after a seamless retry the last one."""
         return self._response if self._inner is None else self._inner.response
 
     @response.setter
-    def response(self, response: Any) -> None:
+    def response(self, response: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         self._response = response
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        """The chunks."""
+        return self
 
     async def close(self) -> None:
         """Stop reading: the connection goes back and the layers hear of it. May be called again."""
-        await self.response.aclose()
+        try:
+            await self.response.aclose()
+        finally:
+            if self._inner is not None:
+                await _afinish(self._iterator)
 
     def __del__(self) -> None:
         """Dropped: close it soon, in its own event loop."""
-        inner = self.__dict__.get("_inner")
-        if inner is not None:
-            inner.response.stream.abandon()
+        if self._inner is None:
+            return
+        if self._tap.forgotten:
+            areap(partial(_aclose, self._tap, self._iterator), self._tap.loop)
+            return
+        if getattr(self._iterator, "ag_frame", None) is not None:
+            # Closed behind its back (the SDK's helpers close the response). The loop then ends without waiting for
+            # anything, and must: an async generator that is left in the middle is complained about.
+            with contextlib.suppress(BaseException):
+                _afinish(self._iterator).send(None)
+
+
+async def _aclose(tap: AsyncTap, iterator: AsyncIterator[Any]) -> None:
+    await tap.aclose()
+    await _afinish(iterator)
+
+
+async def _afinish(iterator: AsyncIterator[Any]) -> None:
+    """End the SDK's loop."""
+    with contextlib.suppress(RuntimeError):  # another task is in it: it finds the tap closed
+        await cast("AsyncGenerator[Any, None]", iterator).aclose()

@@ -73,11 +73,24 @@ def _parallel(flows: tuple[Flow[Any], ...], clock: Clock) -> list[Any]:
     """Run flows in threads, each with a copy of this context; all end before the first error is raised."""
     if not flows:
         return []
+    failed: list[BaseException] = []
 
     def start(flow: Flow[Any]) -> Callable[[], Any]:
         context = contextvars.copy_context()
-        return lambda: context.run(run, flow, clock)
+
+        def branch() -> Any:
+            try:
+                return context.run(run, flow, clock)
+            except BaseException as error:  # noqa: BLE001 - raised below: the first in time, not in order
+                failed.append(error)
+
+        return branch
 
     with ThreadPoolExecutor(len(flows), thread_name_prefix="llmstack-parallel") as pool:
         futures = [pool.submit(start(flow)) for flow in flows]
+    if failed:
+        try:
+            raise failed[0]
+        finally:
+            failed.clear()  # they hold this frame
     return [future.result() for future in futures]

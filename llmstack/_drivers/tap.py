@@ -7,18 +7,23 @@ all these ways: no byte passes without the exchange, and the flow is resumed who
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import os
+import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import cache
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import httpx2
+import openai
 
 from llmstack._core.exchange import Batch, Exchange
 from llmstack._drivers.asynchronous import arun
+from llmstack._drivers.guard import areap, watch
 from llmstack._drivers.loop import current_loop
-from llmstack._drivers.reaper import areap, reap
+from llmstack._drivers.reaper import reap, remember
 from llmstack._drivers.sync import run
+from llmstack._wire.incoming import untranslated
 from llmstack._wire.sse import ServerSentEvent, encode
 
 
@@ -32,14 +37,12 @@ def batch_bytes(batch: Batch) -> bytes:
 class Tap:
     """What both taps share: the exchange, and the response that is tapped now."""
 
-    exchange: Exchange
-    response: Any
-    _inner: Any
-
     def __init__(self, exchange: Exchange) -> None:
         """Tap the exchange's present response."""
         self.exchange = exchange
-        self._inner = None
+        self._inner: Any = None
+        self._process = os.getpid()
+        remember(self)
 
     @property
     def elapsed(self) -> timedelta | None:
@@ -63,6 +66,24 @@ class Tap:
             response.headers.pop("content-length", None)
         return response
 
+    @property
+    def forgotten(self) -> bool:
+        """True if a stream is open that nobody else will close."""
+        return self.exchange.open and self.ours
+
+    @property
+    def ours(self) -> bool:
+        """False in a forked child: a stream opened before the fork is the parent's to close, and closed once."""
+        return self._process == os.getpid()
+
+    def abandon(self) -> None:
+        """Have it closed soon, if it is open still. Never raises, never blocks."""
+        raise NotImplementedError
+
+    def __del__(self) -> None:
+        """Dropped unread: its connection goes back all the same."""
+        self.abandon()
+
 
 class SyncTap(Tap):
     """The tap of a sync client."""
@@ -73,50 +94,70 @@ class SyncTap(Tap):
 
     def __iter__(self) -> Iterator[bytes]:
         """The bytes as the program shall see them."""
-        while (batch := self.pull()) is not None:
+        while (batch := self._pull_bytes()) is not None:
             if data := batch_bytes(batch):
                 yield data
 
+    def _pull_bytes(self) -> Batch | None:
+        try:
+            return self.pull()
+        except openai.APIConnectionError as error:
+            original = untranslated(error)
+            if original is None:
+                raise
+        raise original
+
     def close(self) -> None:
         """The program has stopped reading."""
-        run(self.exchange.close(), self.exchange.engine.clock)
+        if self.ours:
+            run(self.exchange.close(), self.exchange.engine.clock)
 
-    def __del__(self) -> None:
-        """Dropped unread: its connection goes back all the same."""
-        if self.exchange.open:
+    def abandon(self) -> None:
+        """Have it closed in another thread."""
+        if self.forgotten:
             reap(self.close)
 
 
 class AsyncTap(Tap):
-    """The tap of an async client."""
+    """The tap of an async client; it is its own iterator, since async generators are finished at odd times."""
 
     def __init__(self, exchange: Exchange) -> None:
         """Tap the exchange's present response, in the event loop that runs now."""
         super().__init__(exchange)
-        self._loop = current_loop()
+        self.loop = current_loop()
+        watch(self, self.loop)
 
     async def pull(self) -> Batch | None:
         """The next batch, None at the end."""
         return await arun(self.exchange.pull(), self.exchange.engine.clock)
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> Self:
         """The bytes as the program shall see them."""
-        while (batch := await self.pull()) is not None:
-            if data := batch_bytes(batch):
-                yield data
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next bytes."""
+        try:
+            while (batch := await self.pull()) is not None:
+                if data := batch_bytes(batch):
+                    return data
+        except openai.APIConnectionError as error:
+            original = untranslated(error)
+            if original is None:
+                raise
+        else:
+            raise StopAsyncIteration
+        raise original
 
     async def aclose(self) -> None:
         """The program has stopped reading."""
-        await arun(self.exchange.close(), self.exchange.engine.clock)
+        if self.ours:
+            await arun(self.exchange.close(), self.exchange.engine.clock)
 
     def abandon(self) -> None:
-        """Close from a finaliser, in the loop that the stream belongs to."""
-        if self.exchange.open:
-            areap(self.aclose, self._loop)
-
-    def __del__(self) -> None:
-        """Dropped unread: its connection goes back all the same."""
-        self.abandon()
+        """Have it closed in the event loop that it belongs to."""
+        if self.forgotten:
+            areap(self.aclose, self.loop)
 
 
 @cache
@@ -128,7 +169,5 @@ def tap_class(base: type) -> Any:
 
 def stream_base(response: Any, *, asynchronous: bool) -> type:
     """The byte stream class that this response's library wants, httpx2's or the old httpx's."""
-    import sys
-
     library = sys.modules[type(response).__module__.partition(".")[0]] if response is not None else httpx2
     return cast("type", library.AsyncByteStream if asynchronous else library.SyncByteStream)

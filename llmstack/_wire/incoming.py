@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from typing import Any, NoReturn
 
 import anyio
+import anyio.lowlevel
 
 from llmstack._core.transport import Watch
 from llmstack._wire.sdk import translated
+
+_DRAIN = 0.1
+"""Seconds that the end of a body may take to arrive once its end marker has, as in later versions of the SDK."""
+
+_open: set[Iterator[bytes] | AsyncIterator[bytes]] = set()
+"""The iterators of all bodies that are being read. A garbage collector that finds a dropped stream in a cycle would
+otherwise close its iterator on the spot, in whatever it interrupts; what is held here is closed by `HttpIncoming`."""
 
 
 class HttpIncoming:
@@ -19,52 +28,101 @@ class HttpIncoming:
     through a second response on the original stream, which also undoes compression.
     """
 
-    __slots__ = ("_aiter", "_iter", "_source", "native", "watch")
+    __slots__ = ("_aiter", "_iter", "_reading", "_source", "native", "watch")
 
     def __init__(self, response: Any, watch: Watch) -> None:
         """Take over the response's byte stream."""
         self.native: Any = response
         self.watch = watch
         self._source = type(response)(
-            response.status_code, headers=response.headers, stream=response.stream, request=response.request
+            response.status_code,
+            headers=response.headers,
+            stream=response.stream,
+            request=response.request,
+            extensions=response.extensions,
         )
         self._iter: Iterator[bytes] | None = None
-        self._aiter: AsyncIterator[bytes] | None = None
+        self._aiter: AsyncGenerator[bytes, None] | None = None
+        self._reading = False
 
     def read(self) -> bytes | None:
         """The next bytes, None at the end."""
-        if self._iter is None:
-            self._iter = self._source.iter_bytes()
+        iterator = self._iter
+        if iterator is None:
+            iterator = self._iter = self._source.iter_bytes()
+            _open.add(iterator)
+        self._reading = True
         try:
-            return next(self._iter, None)
-        except Exception as error:
-            raise self._as_sdk(error) from error
+            return next(iterator, None)
+        except Exception as error:  # noqa: BLE001 - raised again, or its translation
+            self._raise(error)
+        finally:
+            self._reading = False
 
     async def aread(self) -> bytes | None:
         """The next bytes, None at the end."""
-        if self._aiter is None:
-            self._aiter = self._source.aiter_bytes()
+        iterator = self._aiter
+        if iterator is None:
+            iterator = self._aiter = self._source.aiter_bytes()
+            _open.add(iterator)
         try:
-            return await anext(self._aiter, None)
-        except Exception as error:
-            raise self._as_sdk(error) from error
+            return await anext(iterator, None)
+        except Exception as error:  # noqa: BLE001 - raised again, or its translation
+            self._raise(error)
 
-    def _as_sdk(self, error: Exception) -> Exception:
-        return translated(error, self._source.request)
+    def _raise(self, error: Exception) -> NoReturn:
+        """Raise a connection error as the SDK's own."""
+        ours = translated(error, self._source.request)
+        try:
+            if ours is error:
+                raise error
+            raise ours from error
+        finally:
+            del ours, error  # they hold this frame
 
     def close(self) -> None:
         """Give the connection back."""
         with contextlib.suppress(Exception):
+            if self._reading and self._source.http_version.startswith("HTTP/1"):
+                # Another thread waits for bytes. Closing a socket wakes nobody; shutting it down does. (In HTTP/2 the
+                # socket is not this stream's alone.)
+                self._source.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(Exception):
             self._source.close()
+        if self._iter is not None:
+            _open.discard(self._iter)
 
     async def aclose(self) -> None:
         """Give the connection back."""
+        if self.watch.done:
+            # What follows the end marker is the end of the body: read, and the connection can be used again.
+            await self._exhaust()
         with contextlib.suppress(Exception):
             await self._source.aclose()
         if self._aiter is not None:
-            # A generator left to the garbage collector would be finished in another context.
+            # The iterator is a chain of generators, of which only the outermost can be closed from here. Reading on
+            # from the closed connection ends them all, from the innermost outwards; left to the garbage collector
+            # they would be finished in another context.
+            await self._exhaust()
             with contextlib.suppress(Exception):
-                await self._aiter.aclose()  # type: ignore[attr-defined]
+                await self._aiter.aclose()
+            _open.discard(self._aiter)
+
+    async def _exhaust(self) -> None:
+        """Read what there is to read; never long, never raising."""
+        if self._aiter is not None:
+            with contextlib.suppress(Exception), anyio.move_on_after(_DRAIN):
+                while await anext(self._aiter, None) is not None:
+                    pass
+
+
+def untranslated(error: Exception) -> Exception | None:
+    """The HTTP library's own error behind a connection error; None if there is none.
+
+    Who reads a body as bytes gets the HTTP library's errors from the SDK, not the SDK's.
+    """
+    cause = error.__cause__
+    return cause if isinstance(cause, Exception) and translated(cause, None) is not cause else None
 
 
 class BytesIncoming:
@@ -83,7 +141,10 @@ class BytesIncoming:
         """The next piece, None at the end."""
         piece = None if self.closed else next(self._pieces, None)
         if isinstance(piece, Exception):
-            raise piece
+            try:
+                raise piece
+            finally:
+                del piece  # it holds this frame
         return piece
 
     async def aread(self) -> bytes | None:

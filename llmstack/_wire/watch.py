@@ -20,9 +20,7 @@ class EventWatch:
 
     __slots__ = ("_assembly", "_decoder", "_error", "_headers", "_status", "content", "done", "failure")
 
-    def __init__(
-        self, call: Call, status: int, headers: Mapping[str, str], error: Callable[[Any], Exception]
-    ) -> None:
+    def __init__(self, call: Call, status: int, headers: Mapping[str, str], error: Callable[[Any], Exception]) -> None:
         """Watch a reply to `call`; `error` makes the exception for an error event's payload."""
         choices = call.params.get("n")
         self._decoder = Decoder()
@@ -45,10 +43,14 @@ class EventWatch:
     def _note(self, events: list[ServerSentEvent]) -> list[ServerSentEvent]:
         seen = self._assembly
         for event in events:
+            content = seen.content
             payload = seen.note(event)
             if payload is not None and self.failure is None:
                 self.failure = self._error(payload)
-        self.content, self.done = seen.content, seen.done
+                self.content = content  # what counts is what came before it
+        if self.failure is None:
+            self.content = seen.content
+        self.done = seen.done
         return events
 
     def reply(self, *, ended: bool) -> Reply:

@@ -1,0 +1,271 @@
+"""Passage: a call's way through the layers, whatever happens around it.
+
+Law of this file: a flow is resumed exactly once for every effect it yielded. While a stream is read the flow is
+*parked* at its `Send`; whoever ends the stream takes it out of the parking place (one atomic step, so two threads
+cannot both) and resumes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from llmstack._core.books import Attempt, Books
+from llmstack._core.call import Call
+from llmstack._core.effects import Effect, Emit, Flow, Now, Parallel, Run, Send, Sleep, Wait
+from llmstack._core.filtering import Filters
+from llmstack._core.flow import end_flow
+from llmstack._core.reply import Reply
+from llmstack._core.transport import Engine, Incoming, ServerEvent
+
+_MAX_REFUSALS = 8
+"""How often a flow may ask for what it cannot have before it is taken for one that never ends."""
+
+_suspended: set[Flow[Reply]] = set()
+"""All parked flows. A garbage collector that finds a dropped stream in a cycle would close its flow too, before
+anybody could resume it; what is held here it leaves alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A stream that has been opened, and the flow that waits for its end."""
+
+    call: Call
+    incoming: Incoming
+    attempt: Attempt
+    filters: Filters | None
+    flow: Flow[Reply]
+
+
+class Passage:
+    """Runs one call's flow: serves its effects, parks it at an open stream, resumes it at the stream's end.
+
+    Attributes:
+        opened: The last stream that was opened; None before the first.
+        seen: What had arrived of that stream when it ended.
+        stopped: Set when the program has stopped reading: nothing more is sent.
+        interruption: The cancellation or KeyboardInterrupt that struck this call. The flow may still settle its
+            accounts, but sends, sleeps and waits no more.
+    """
+
+    __slots__ = ("_books", "_call", "_engine", "_parked", "_refusal", "_refusals", "interruption", "opened", "seen",
+                 "stopped")  # fmt: skip
+
+    def __init__(self, call: Call, engine: Engine, books: Books) -> None:
+        """Take a call; nothing happens until `start`."""
+        self._call = call
+        self._engine = engine
+        self._books = books
+        self._parked: list[Opened] = []
+        self._refusal: BaseException | None = None
+        self._refusals = 0
+        self.opened: Opened | None = None
+        self.seen: Reply | None = None
+        self.stopped = False
+        self.interruption: BaseException | None = None
+
+    @property
+    def parked(self) -> bool:
+        """True while the flow waits for the end of an open stream, whose connection is taken."""
+        return bool(self._parked)
+
+    def start(self) -> Flow[Reply | None]:
+        """Run the layers until they have a reply, or until a stream is open (None)."""
+        reply = yield from self._drive(self._engine.entry(self._call))
+        if self.interruption is not None:
+            # A layer swallowed it; that the call ends so is not for a layer to decide.
+            raise self.interruption
+        return reply
+
+    def resume(self, error: Exception | None, *, ended: bool) -> Flow[Reply | None]:
+        """Give the open stream's connection back and resume the parked flow.
+
+        Args:
+            error: What broke the stream, to be thrown into the flow; else it is given the reply as far as it came.
+            ended: True if the stream came to its end by itself.
+
+        Returns:
+            The flow's reply; None if it opened another stream, or if nothing was parked.
+        """
+        try:
+            opened = self._parked.pop()
+        except IndexError:
+            return None
+        _suspended.discard(opened.flow)
+        thrown: BaseException | None = error
+        try:
+            yield from self._close(opened.incoming)
+            self.seen = opened.incoming.watch.reply(ended=ended)
+            opened.attempt.streamed(self.seen, error, self.interruption)
+        except BaseException as caught:  # noqa: BLE001 - whatever went wrong here, the flow must be resumed
+            thrown = error or self._noted(caught)
+        try:
+            return (yield from self._drive(opened.flow, self.seen if thrown is None else None, thrown))
+        except BaseException as raised:
+            # A layer that wanted to send again, and was refused, ends a broken or abandoned stream as any other does.
+            if raised is not self._refusal or (error is None and ended):
+                raise
+            if error is not None:
+                raise error from None
+            return self.seen
+        finally:
+            error = thrown = None  # see `_drive`
+
+    def _close(self, incoming: Incoming) -> Flow[None]:
+        try:
+            yield Run(incoming.close, incoming.aclose, shield=True)
+        except Exception:  # noqa: BLE001, S110 - a connection that cannot be closed is gone
+            pass
+        except BaseException as caught:  # noqa: BLE001 - raised again when the flow has ended
+            self._noted(caught)
+
+    def _noted(self, caught: BaseException) -> BaseException:
+        if not isinstance(caught, Exception):
+            self.interruption = caught
+        return caught
+
+    # Running a flow ---------------------------------------------------------------------------------------------
+
+    def _drive(
+        self,
+        flow: Flow[Reply],
+        value: Any = None,
+        error: BaseException | None = None,
+        *,
+        whole: bool = False,
+    ) -> Flow[Reply | None]:
+        """Resume a flow and serve its effects, until it returns (its reply) or is parked at an open stream (None).
+
+        With `whole` (inside `Parallel`) a stream is read to its end at once.
+        """
+        interruption: BaseException | None = None
+        try:
+            while True:
+                try:
+                    effect = flow.send(value) if error is None else flow.throw(error)
+                except StopIteration as stop:
+                    return stop.value  # type: ignore[no-any-return]
+                value, error = None, self._refused(effect, interruption or self.interruption)
+                if error is not None:
+                    self._count_refusal(flow)
+                    continue
+                try:
+                    if type(effect) is Send:
+                        value = yield from self._send(effect.call, flow, whole=whole)
+                        if value is None:
+                            return None
+                    else:
+                        value = yield from self._serve(effect)
+                except BaseException as caught:  # noqa: BLE001 - everything is the flow's to know
+                    error = caught
+                    if not isinstance(caught, Exception):
+                        interruption = caught
+                    if not whole:  # inside `Parallel` a cancellation may concern this branch alone
+                        self._noted(caught)
+        finally:
+            # An error kept in a frame that its own traceback holds would keep connections alive until the next
+            # run of the garbage collector.
+            error = interruption = None
+
+    def _serve(self, effect: Any) -> Flow[Any]:
+        if type(effect) is Emit:
+            if self._engine.emit is not None:
+                self._engine.emit(effect.event)
+            return None
+        if type(effect) is Now:
+            return self._engine.clock.monotonic()
+        if type(effect) is Parallel:
+            for flow in cast("tuple[object, ...]", effect.flows):
+                if not isinstance(flow, Generator):
+                    message = f"parallel() takes flows, such as next(call), not {type(flow).__name__}"
+                    raise TypeError(message)
+            return (yield Parallel(tuple(self._drive(flow, whole=True) for flow in effect.flows)))
+        if not isinstance(effect, Effect):
+            message = f"a flow may yield effects only (`yield from sleep(1)`), not {type(effect).__name__}"
+            raise TypeError(message)
+        return (yield effect)
+
+    def _send(self, call: Call, flow: Flow[Reply], *, whole: bool) -> Flow[Reply | None]:
+        filters = Filters(call) if call.filters else None
+        attempt = self._books.attempt(call)
+        try:
+            attempt.start()
+            answer = yield from self._engine.transport.send(call)
+            if whole and not isinstance(answer, Reply):
+                answer = yield from read_whole(call, answer, filters)
+        except BaseException as error:
+            call.progress.foreign.append(error)
+            attempt.failed(error)
+            raise
+        if isinstance(answer, Reply):
+            attempt.answered(answer)
+            return answer
+        self.opened = Opened(call, answer, attempt, filters, flow)
+        _suspended.add(flow)
+        self._parked.append(self.opened)
+        return None
+
+    # Refusing ---------------------------------------------------------------------------------------------------
+
+    def _refused(self, effect: Effect, interruption: BaseException | None) -> BaseException | None:
+        """Why an effect cannot be had; None if it can."""
+        if interruption is not None and (
+            type(effect) in (Send, Sleep) or (type(effect) is Wait and not effect.future.done())
+        ):
+            return interruption
+        if type(effect) is not Send or not (self.stopped or effect.call.committed):
+            return None
+        from llmstack.errors import CommittedError
+
+        why = (
+            "the program has stopped reading this stream: nothing more is sent"
+            if self.stopped
+            else "content of this stream has reached the program, so it cannot be sent again; "
+            "check `call.committed` before calling next a second time"
+        )
+        self._refusal = CommittedError(why, call=effect.call.info)
+        return self._refusal
+
+    def _count_refusal(self, flow: Flow[Any]) -> None:
+        self._refusals += 1
+        if self._refusals <= _MAX_REFUSALS:
+            return
+        from llmstack.errors import PluginError
+
+        name = end_flow(flow)
+        message = f"plugin {name!r} does not end: it goes on after it was refused {_MAX_REFUSALS} times"
+        raise PluginError(message, plugin=name, call=self._call.info)
+
+
+def read_whole(call: Call, incoming: Incoming, filters: Filters | None) -> Flow[Reply]:
+    """Read what is arriving to its end at once, where nobody reads it piece by piece.
+
+    Args:
+        call: The call that was sent.
+        incoming: Its answer.
+        filters: What its chunks pass; None if nothing filters.
+
+    Returns:
+        The whole reply; its events as the filters left them.
+    """
+    watch = incoming.watch
+    pieces: list[bytes] = []
+    passed: list[ServerEvent] = []
+    try:
+        data: bytes | None = b""
+        while data is not None and not watch.done:
+            data = yield Run(incoming.read, incoming.aread)
+            events = watch.end() if data is None else watch.feed(data)
+            if watch.failure is not None:
+                raise watch.failure
+            if filters is not None:
+                passed += yield from filters.apply(events, last=data is None)
+            elif not call.stream:
+                pieces.append(data or b"")
+    finally:
+        yield Run(incoming.close, incoming.aclose, shield=True)
+    reply = watch.reply(ended=True)
+    if not call.stream:
+        return Reply(content=b"".join(pieces), status=reply.status, headers=reply.headers, complete=reply.complete)
+    return reply if filters is None else reply.with_events(passed)
