@@ -43,10 +43,12 @@ class _Reaper:
         self.work: SimpleQueue[Callable[[], Any]] = SimpleQueue()
         self.busy: list[None] = []  # an entry for each thread that closes something, or waits for it
         self.running = False
+        self.ending = False
+        self.thread: threading.Thread | None = None
 
     def put(self, close: Callable[[], Any]) -> None:
         self.work.put(close)
-        if self.running:
+        if self.running or self.ending:
             return
         self.running = True
         # A thread starts the thread: `Thread.start` takes a lock, and this may run inside a finaliser, in a thread
@@ -58,7 +60,8 @@ class _Reaper:
 
     def _launch(self) -> None:
         try:
-            threading.Thread(target=self._serve, name="llmstack-reaper", daemon=True).start()
+            self.thread = threading.Thread(target=self._serve, name="llmstack-reaper", daemon=True)
+            self.thread.start()
         except RuntimeError:
             self.running = False
 
@@ -85,12 +88,20 @@ class _Reaper:
         return True
 
     def finish(self) -> None:
-        """Close what is left, at the end of the program: in this thread too, since no other may be able to start."""
+        """Close what is left, at the end of the program, in this thread.
+
+        No thread is started from here on, and one that runs is waited for: a thread that is just ending while the
+        interpreter goes can take the whole process down.
+        """
+        self.ending = True
         for stream in list(self.open):
             stream.abandon()
         until = time.monotonic() + _PATIENCE
         while time.monotonic() < until and (self._next(0.0) or self.busy):
             time.sleep(0.001)  # the thread, if there is one, closes something now
+        if self.thread is not None and self.thread is not threading.current_thread():
+            with contextlib.suppress(RuntimeError):  # it never came to start
+                self.thread.join(max(0.0, until - time.monotonic()))
 
 
 _reaper = _Reaper()
