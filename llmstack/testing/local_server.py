@@ -246,7 +246,7 @@ class LocalServer:
             The gate that tells when a request took the order, and releases what it holds.
 
         Raises:
-            ValueError: The fault is unknown, or ``after`` negative.
+            ValueError: The fault is unknown, ``after`` negative, or ``times`` below 1.
         """
         fault = Fault(status=status, path=path, **options)
         self._faults.put(fault, times)

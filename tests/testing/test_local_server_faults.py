@@ -282,5 +282,7 @@ def test_an_unknown_fault_is_refused(server: LocalServer) -> None:
     """When ordered, not when taken."""
     with pytest.raises(ValueError, match="truncated_sse"):
         server.next(fault="nonsense")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="times"):
+        server.next(500, times=0)
     with pytest.raises(ValueError, match="after"):
         server.next(fault="cut", after=-1)

@@ -126,6 +126,9 @@ class FaultQueue:
 
     def put(self, fault: Fault, times: int | None) -> None:
         """Append ``fault`` for ``times`` requests, or for all that come if ``None``."""
+        if times is not None and times < 1:
+            msg = f"times must be at least 1, got {times}"
+            raise ValueError(msg)
         with self._lock:
             self._orders.append((fault, times))
             self._held.append(fault.gate)
