@@ -59,6 +59,9 @@ class _Reaper:
             self.running = False
 
     def _launch(self) -> None:
+        if self.ending:
+            self.running = False
+            return
         try:
             self.thread = threading.Thread(target=self._serve, name="llmstack-reaper", daemon=True)
             self.thread.start()

@@ -22,9 +22,10 @@ from llmstack._drivers import reaper
 from llmstack.testing import LocalServer
 from tests.core.side import MESSAGES, PREAMBLE, Side, chunk, trio_complains
 
-not_if_errors_are_cycles = pytest.mark.skipif(
-    sys.version_info >= (3, 12), reason="the HTTP client's errors are in a cycle of their own there, llmstack or not"
-)
+# From Python 3.12 on the HTTP client's errors are in a cycle of their own, llmstack or not. On trio there is one in every
+# stream that is left early: its generators are ended by reading from the closed connection.
+ERRORS_ARE_CYCLES = sys.version_info >= (3, 12)
+not_if_errors_are_cycles = pytest.mark.skipif(ERRORS_ARE_CYCLES, reason="the HTTP client's errors are in cycles")
 
 LONG = [PREAMBLE, *(chunk(f"{i} ") for i in range(50))]
 
@@ -160,6 +161,8 @@ def test_what_fails_in_closing_does_not_stop_the_reaper() -> None:
 )
 def test_a_finished_call_is_freed_without_the_garbage_collector(side: Side, server: Any, order: dict[str, Any]) -> None:
     """No cycle keeps a call, with all its chunks, once the program has let go of stream and error."""
+    if ERRORS_ARE_CYCLES and side.name == "trio":
+        pytest.skip("the HTTP client's errors are in cycles")
     alive: list[weakref.ref[Any]] = []
     left: list[Any] = []
 
