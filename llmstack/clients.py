@@ -14,13 +14,14 @@ import httpx2
 import openai
 
 from llmstack._core.options import EMPTY_OPTIONS, options_from_headers
+from llmstack._core.secret import register
 from llmstack._drivers.asynchronous import arun
 from llmstack._drivers.stream import AsyncStream, Stream
 from llmstack._drivers.sync import run
 from llmstack._wire import arguments
 from llmstack._wire.answer import answer
 from llmstack._wire.request import call_of, without_options
-from llmstack._wire.sdk import is_legacy_httpx, own_headers
+from llmstack._wire.sdk import is_legacy_httpx, own_headers, secrets_of, secrets_sent
 from llmstack.stack import Stack
 from llmstack.transports.connection import LoopClient, ProcessClient
 
@@ -60,6 +61,7 @@ class _Stacked:
 
     def _take(self, stack: Any, http_client: object) -> None:
         self._stack = _stack_of(stack)
+        register(*secrets_of(self))
         if http_client is None:
             # As the SDK sets up the one that it makes.
             own: Any = self._client  # type: ignore[attr-defined]
@@ -126,6 +128,10 @@ class _SyncStacked(_Stacked):
         """Send a request past the stack, for the transport; gives the raw HTTP response."""
         return super().request(httpx2.Response, options, stream=stream, stream_cls=None)  # type: ignore[misc]
 
+    def _prepare_request(self, request: httpx2.Request) -> None:
+        super()._prepare_request(request)  # type: ignore[misc]
+        register(*secrets_sent(request))
+
 
 class _AsyncStacked(_Stacked):
     async def request(self, cast_to: Any, options: Any, *, stream: bool = False, stream_cls: Any = None) -> Any:
@@ -137,6 +143,10 @@ class _AsyncStacked(_Stacked):
     async def llmstack_send(self, options: Any, *, stream: bool) -> Any:
         """Send a request past the stack, for the transport; gives the raw HTTP response."""
         return await super().request(httpx2.Response, options, stream=stream, stream_cls=None)  # type: ignore[misc]
+
+    async def _prepare_request(self, request: httpx2.Request) -> None:
+        await super()._prepare_request(request)  # type: ignore[misc]
+        register(*secrets_sent(request))
 
 
 class OpenAI(_SyncStacked, openai.OpenAI):

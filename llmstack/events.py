@@ -5,9 +5,12 @@ from llmstack._core.events import (
     AttemptStarted,
     CallFinished,
     CallStarted,
+    CircuitClosed,
+    CircuitOpened,
     Event,
     Outcome,
     RetryScheduled,
+    RetryStopped,
 )
 
 __all__ = [
@@ -15,7 +18,10 @@ __all__ = [
     "AttemptStarted",
     "CallFinished",
     "CallStarted",
+    "CircuitClosed",
+    "CircuitOpened",
     "Event",
     "Outcome",
     "RetryScheduled",
+    "RetryStopped",
 ]

@@ -86,13 +86,14 @@ class Books:
 class Attempt:
     """One request, from sending to its end."""
 
-    __slots__ = ("_call", "_closed", "_engine", "_started", "number")
+    __slots__ = ("_call", "_closed", "_engine", "_first", "_started", "number")
 
     def __init__(self, call: Call, engine: Engine, number: int) -> None:
         """The `number`-th request of `call` is about to be sent."""
         self._call = call
         self._engine = engine
         self._started = engine.clock.monotonic()
+        self._first: float | None = None
         self._closed = False
         self.number = number
 
@@ -100,6 +101,11 @@ class Attempt:
         """It is sent now."""
         if self._engine.emit is not None:
             self._engine.emit(AttemptStarted(call=self._call.info, number=self.number))
+
+    def first_content(self) -> None:
+        """Content of its stream has arrived; only the first time counts."""
+        if self._first is None:
+            self._first = self._engine.clock.monotonic()
 
     def answered(self, reply: Reply) -> None:
         """It brought a complete reply."""
@@ -128,8 +134,10 @@ class Attempt:
                 request_id=_request_id(reply, error),
                 model=None if reply is None else reply.model,
                 usage=None if reply is None else reply.usage,
+                finish_reason=None if reply is None else reply.finish_reason,
                 error=error,
                 duration=self._engine.clock.monotonic() - self._started,
+                time_to_first_chunk=None if self._first is None else self._first - self._started,
             )
         )
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from random import getrandbits
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from urllib.parse import urlsplit
 
 from llmstack._core.options import Options
 from llmstack._core.usage_chunk import STREAMS_USAGE_ON_REQUEST, HideUsage, asking_for_usage, asks_for_usage
@@ -26,6 +28,11 @@ EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 def _empty() -> Mapping[str, Any]:
     return EMPTY
+
+
+@lru_cache(maxsize=256)
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 class ChunkFilter(Protocol):
@@ -68,7 +75,19 @@ def new_id() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallInfo:
-    """What may be told of a call anywhere (errors, logs): no content, no key, no header. It pickles."""
+    """What may be told of a call anywhere (errors, logs): no content, no key, no header. It pickles.
+
+    Attributes:
+        id: The call's unique id.
+        method: HTTP method.
+        path: Path under the base URL.
+        endpoint: The API's name for it, such as ``"chat.completions"``.
+        model: The model asked for; None where the endpoint has none.
+        stream: True if a stream was asked for.
+        tenant: On whose behalf the call is made.
+        tags: The program's labels.
+        host: Where it goes, such as ``"api.openai.com"``.
+    """
 
     id: str
     method: str
@@ -78,6 +97,7 @@ class CallInfo:
     stream: bool
     tenant: str | None
     tags: Mapping[str, str]
+    host: str = ""
 
     def __str__(self) -> str:
         """The call as an error message names it."""
@@ -139,6 +159,11 @@ class Call:
         return model if isinstance(model, str) else None
 
     @property
+    def host(self) -> str:
+        """Where the call goes, such as ``"api.openai.com"`` or ``"127.0.0.1:8000"``; empty if nowhere."""
+        return _host(self.base_url)
+
+    @property
     def committed(self) -> bool:
         """True once content of a streamed reply has reached the program: no further send is possible then."""
         return self.progress.committed
@@ -155,6 +180,7 @@ class Call:
             stream=self.stream,
             tenant=self.options.tenant,
             tags=dict(self.options.tags),
+            host=self.host,
         )
 
     def replace(self, **changes: Any) -> Self:

@@ -57,8 +57,10 @@ class AttemptFinished(Event):
         request_id: The provider's id of the request.
         model: The model that answered.
         usage: Tokens, None if unknown.
+        finish_reason: Why the answer ended, as the provider says.
         error: The error, None if there was none. Its text may quote the provider.
         duration: Seconds from sending to the end.
+        time_to_first_chunk: Seconds from sending to the first content of a stream, None if there was none.
     """
 
     number: int
@@ -67,8 +69,10 @@ class AttemptFinished(Event):
     request_id: str | None = None
     model: str | None = None
     usage: Usage | None = None
+    finish_reason: str | None = None
     error: BaseException | None = None
     duration: float = 0.0
+    time_to_first_chunk: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,43 @@ class RetryScheduled(Event):
     number: int
     delay: float
     error: BaseException
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryStopped(Event):
+    """An attempt failed and might have been followed by another, but is not: its error goes to the program.
+
+    Attributes:
+        number: Which attempt failed, from 1.
+        reason: ``"attempts"`` (there were enough) · ``"budget"`` (the retry budget is spent) · ``"deadline"`` (the
+            wait would pass it) · ``"retry_after"`` (the server asks for a longer wait than is obeyed) · ``"circuit"``
+            (the circuit breaker has opened).
+        error: Why it failed.
+    """
+
+    number: int
+    reason: Literal["attempts", "budget", "deadline", "retry_after", "circuit"]
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitOpened(Event):
+    """So many calls to a host and model have failed that none is sent there for a while.
+
+    Attributes:
+        retry_after: Seconds until one is tried again.
+        failures: How many of the last calls failed.
+        calls: How many those were.
+    """
+
+    retry_after: float
+    failures: int
+    calls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitClosed(Event):
+    """A trial call to a host and model succeeded: calls are sent there again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -163,6 +163,7 @@ class Exchange:
             self._ready.append(Batch(data or b"", events, filtered=opened.filters is not None))
         if watch.content:
             self.books.first_content()
+            opened.attempt.first_content()
             if watch.failure is None and not opened.call.hold:
                 self._release()
         return watch.failure

@@ -1,13 +1,74 @@
-"""Secret: keys are masked in every text of ours that may be shown."""
+"""Secret: keys are masked in every text of ours that may be shown.
+
+Two nets: the values that the program is known to use as keys, wherever they turn up and whatever they look like; and
+whatever looks like a key.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
+
+MASKED = "***"
+"""What stands in the place of a secret."""
+
+_SHORTEST = 8
+"""Characters of the shortest value that is taken for a secret: a shorter one would blot out ordinary words."""
+
+_MOST = 256
+"""Values kept, the last ones registered: a program with a key for each tenant must not slow down with each of them."""
+
+# A dict, for its order. Replaced as a whole, so that readers need no lock.
+_known: dict[str, None] = {}
 
 # Linear in the text: no nested repetition.
 _KEYS = re.compile(r"\b(sk-|Bearer |api-key[:=] ?)[A-Za-z0-9._~+/=-]{6,}")
 
 
+def register(*values: str | None) -> None:
+    """Remember secrets, so that `mask` finds them in any text.
+
+    The clients register their keys themselves; this is for what else must not be shown.
+
+    Args:
+        values: Secrets; None and those shorter than 8 characters are passed over. The last 256 are remembered.
+    """
+    global _known  # noqa: PLW0603 - one for the process, as secrets are
+    fresh = [value for value in values if value is not None and len(value) >= _SHORTEST]
+    if any(value not in _known for value in fresh):
+        kept = {**_known, **dict.fromkeys(fresh)}
+        _known = dict.fromkeys(list(kept)[-_MOST:])
+
+
 def mask(text: str) -> str:
-    """The text with anything that looks like a key replaced by its kind and three dots."""
-    return _KEYS.sub(lambda found: f"{found.group(1)}...", text)
+    """The text with every known secret, and whatever looks like a key, made unreadable.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text; a known secret became ``***``, a key its kind and ``***``.
+    """
+    for value in _known:
+        if value in text:
+            text = text.replace(value, MASKED)
+    return _KEYS.sub(lambda found: found.group(1) + MASKED, text)
+
+
+def mask_all(value: Any) -> Any:
+    """The same for every text in a JSON-like value: in mappings (keys too), lists and tuples.
+
+    Args:
+        value: Texts, numbers, mappings, lists, tuples, and anything else, which stays as it is.
+
+    Returns:
+        A copy with all its texts masked.
+    """
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, Mapping):
+        return {mask_all(key): mask_all(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [mask_all(item) for item in value]
+    return value

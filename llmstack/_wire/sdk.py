@@ -33,6 +33,8 @@ __all__ = [
     "own_headers",
     "own_stream_class",
     "process",
+    "secrets_of",
+    "secrets_sent",
     "sends_idempotency_key",
     "translated",
 ]
@@ -122,6 +124,20 @@ def translated(error: Exception, request: Any) -> Exception:
 def own_headers(client: Any) -> Mapping[str, Any]:
     """The default headers that the program gave its client, by argument or in ``OPENAI_CUSTOM_HEADERS``."""
     return client._custom_headers or {}  # noqa: SLF001 - see the head
+
+
+def secrets_of(client: Any) -> list[str]:
+    """The secrets that a client was made with: keys, and the password of its address."""
+    names = ("api_key", "admin_api_key", "webhook_secret", "_azure_ad_token")
+    given = [getattr(client, name, None) for name in names] + [client.base_url.password]
+    return [secret for secret in given if isinstance(secret, str)]
+
+
+def secrets_sent(request: Any) -> list[str]:
+    """The keys in the headers of a request: those that come from a provider function are known from here only."""
+    headers = request.headers
+    given = [headers.get(name) for name in ("authorization", "api-key")]
+    return [header.removeprefix("Bearer ") for header in given if header]
 
 
 def sends_idempotency_key(client: Any) -> bool:
