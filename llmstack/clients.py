@@ -24,6 +24,7 @@ from llmstack._wire.request import call_of, without_options
 from llmstack._wire.sdk import is_legacy_httpx, own_headers, secrets_of, secrets_sent
 from llmstack.stack import Stack
 from llmstack.transports.connection import LoopClient, ProcessClient
+from llmstack.transports.deadline import guarded
 
 __all__ = ["AsyncAzureOpenAI", "AsyncOpenAI", "AzureOpenAI", "OpenAI"]
 
@@ -62,6 +63,7 @@ class _Stacked:
     def _take(self, stack: Any, http_client: object) -> None:
         self._stack = _stack_of(stack)
         register(*secrets_of(self))
+        guarded(self._client)  # type: ignore[attr-defined]
         if http_client is None:
             # As the SDK sets up the one that it makes.
             own: Any = self._client  # type: ignore[attr-defined]

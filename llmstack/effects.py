@@ -18,7 +18,7 @@ from typing import TypeVar
 from llmstack._core.effects import Effect, Emit, Flow, Next, Now, Parallel, Run, Sleep, Wait
 from llmstack._core.events import Event
 
-__all__ = ["Effect", "Flow", "Next", "emit", "monotonic", "parallel", "run", "sleep", "wait"]
+__all__ = ["Effect", "Flow", "Next", "emit", "monotonic", "now", "parallel", "run", "sleep", "wait"]
 
 T = TypeVar("T")
 
@@ -104,3 +104,13 @@ def monotonic() -> Flow[float]:
     """
     now: float = yield Now()
     return now
+
+
+def now() -> Flow[float]:
+    """Read the time of day from the stack's clock.
+
+    Returns:
+        Seconds since the epoch, UTC. It may jump: for durations use `monotonic`.
+    """
+    seconds: float = yield Now(wall=True)
+    return seconds

@@ -10,6 +10,7 @@
         │   ├── OptionError           an option or argument a plugin does not take
         │   └── PluginNotFoundError   a name that no installed plugin has
         ├── RefusedError              a layer refused the call before it was sent; plugins subclass it
+        │   └── CircuitOpenError      so many calls have failed that none is sent for a while
         ├── PluginError               a plugin failed or broke the rules; the cause is chained
         ├── CommittedError            a layer wanted to send again although content had reached the program
         ├── BodyConsumedError         a second send of a one-shot body (an iterator, an unseekable file)
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BodyConsumedError",
+    "CircuitOpenError",
     "CommittedError",
     "ConfigError",
     "OptionError",
@@ -112,6 +114,19 @@ class PluginNotFoundError(ConfigError):
 
 class RefusedError(StackError):
     """A layer refused the call before anything was sent. Plugins raise subclasses of it."""
+
+
+class CircuitOpenError(RefusedError):
+    """The circuit breaker is open: so many calls to this host and model have failed that none is sent for a while.
+
+    Attributes:
+        retry_after: Seconds until one is tried again.
+    """
+
+    def __init__(self, message: str, *, retry_after: float = 0.0, **more: Any) -> None:
+        """Make the error; `more` as for `StackError`."""
+        super().__init__(message, **more)
+        self.retry_after = retry_after
 
 
 class PluginError(StackError):

@@ -54,9 +54,11 @@ class Progress:
     is the one mutable thing a call carries.
     """
 
-    __slots__ = ("attempts", "committed", "first_content_at", "foreign", "notes", "reply", "started_at")
+    __slots__ = ("attempts", "committed", "first_content_at", "foreign", "notes", "now", "reply", "started_at")
 
     def __init__(self) -> None:
+        # The stack's clock; None for a call that is not under way.
+        self.now: Callable[[], float] | None = None
         self.committed = False
         self.attempts = 0
         self.started_at = 0.0
@@ -124,10 +126,17 @@ class Call:
         base_url: Where the client points; without credentials.
         timeout: Seconds (or the SDK's Timeout object) for each request, the client's if none was given for the call;
             None for no limit.
+        deadline: When the whole call, all attempts and the reading of a stream together, must be over: seconds of the
+            stack's monotonic clock; None for no limit. `remaining` tells what is left.
+        idle_timeout: Seconds that an open stream may be silent; None for the time-out of reads.
         max_retries: Retries the program asked for on its client or call; None where it left the SDK's default.
         replayable: False if the body is a one-shot iterator, so that a second send is impossible.
         hold: Set by a layer that must see the whole reply before the user sees any of it: a stream is then held
             back until the flow has ended.
+        verify: Set by a layer that wants a 200 whose body is no answer (broken JSON, a page of HTML, an error) to be
+            the error that it is; the SDK gives the program whatever it can make of such a body.
+        strict: Set by a layer that wants a stream that ends without saying that it is finished to be a lost connection;
+            else it ends quietly, with ``reply.complete`` False.
         filters: Factories of the `ChunkFilter`s a streamed reply passes, outermost first; see `with_filter`.
         id: Unique id of the call.
         request: The SDK's own request, opaque to plugins; a transport reads it.
@@ -144,9 +153,13 @@ class Call:
     options: Options = field(default_factory=Options, repr=False)
     base_url: str = ""
     timeout: Any = field(default=None, repr=False)
+    deadline: float | None = None
+    idle_timeout: float | None = None
     max_retries: int | None = None
     replayable: bool = True
     hold: bool = False
+    verify: bool = False
+    strict: bool = False
     filters: tuple[Callable[[Call], ChunkFilter], ...] = field(default=(), repr=False)
     id: str = field(default_factory=new_id)
     request: Any = field(default=None, repr=False)
@@ -167,6 +180,12 @@ class Call:
     def committed(self) -> bool:
         """True once content of a streamed reply has reached the program: no further send is possible then."""
         return self.progress.committed
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until the deadline, less than 0 once it has passed; None if there is none."""
+        now = self.progress.now
+        return None if self.deadline is None or now is None else self.deadline - now()
 
     @property
     def info(self) -> CallInfo:

@@ -84,4 +84,10 @@ class Emit(Effect):
 
 @dataclass(frozen=True, slots=True)
 class Now(Effect):
-    """Read the stack's monotonic clock; resumed with seconds."""
+    """Read the stack's clock; resumed with seconds.
+
+    Attributes:
+        wall: True for the time of day (seconds since the epoch, UTC), False for what never runs backwards.
+    """
+
+    wall: bool = False

@@ -82,12 +82,12 @@ class RetryScheduled(Event):
     Attributes:
         number: Which attempt failed, from 1.
         delay: Seconds until the next one.
-        error: Why it failed.
+        error: Why it failed; None if it brought a reply that was judged not good enough.
     """
 
     number: int
     delay: float
-    error: BaseException
+    error: BaseException | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,12 +99,12 @@ class RetryStopped(Event):
         reason: ``"attempts"`` (there were enough) · ``"budget"`` (the retry budget is spent) · ``"deadline"`` (the
             wait would pass it) · ``"retry_after"`` (the server asks for a longer wait than is obeyed) · ``"circuit"``
             (the circuit breaker has opened).
-        error: Why it failed.
+        error: Why it failed; None if it brought a reply that was judged not good enough.
     """
 
     number: int
     reason: Literal["attempts", "budget", "deadline", "retry_after", "circuit"]
-    error: BaseException
+    error: BaseException | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

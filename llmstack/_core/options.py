@@ -56,6 +56,17 @@ class Options(Mapping[str, Any]):
         deadline = self._values.get("deadline")
         return None if deadline is None else float(deadline)
 
+    @property
+    def idle_timeout(self) -> float | None:
+        """Seconds that an open stream may be silent."""
+        seconds = self._values.get("idle_timeout")
+        return None if seconds is None else float(seconds)
+
+    @property
+    def strict(self) -> bool:
+        """True if a stream that ends without saying that it is finished shall be an error."""
+        return bool(self._values.get("strict"))
+
     def merged(self, other: Mapping[str, Any]) -> Options:
         """These options with `other` on top; tags are merged label by label."""
         if not other:
@@ -87,12 +98,14 @@ class options:  # noqa: N801 - reads as a verb at the place of use: `with llmsta
     Args:
         tenant: On whose behalf the calls are made.
         tags: Labels for books and logs.
-        deadline: Seconds that a whole call, all attempts together, may take; greater than 0.
+        deadline: Seconds that a whole call, all attempts and the reading of a stream together, may take; more than 0.
+        idle_timeout: Seconds that an open stream may be silent; greater than 0.
+        strict: True if a stream that ends without saying that it is finished shall raise ``APIConnectionError``.
         more: Options of plugins, such as ``cache="refresh"``.
 
     Raises:
         TypeError: If tags is not a mapping of strings to strings.
-        ValueError: If the deadline is not a positive number.
+        ValueError: If the deadline or the idle time-out is not a positive number.
     """
 
     __slots__ = ("_given", "_tokens")
@@ -103,9 +116,17 @@ class options:  # noqa: N801 - reads as a verb at the place of use: `with llmsta
         tenant: str | None = None,
         tags: Mapping[str, str] | None = None,
         deadline: float | None = None,
+        idle_timeout: float | None = None,
+        strict: bool | None = None,
         **more: Any,
     ) -> None:
-        given = {"tenant": tenant, "tags": tags, "deadline": deadline}
+        given = {
+            "tenant": tenant,
+            "tags": tags,
+            "deadline": deadline,
+            "idle_timeout": idle_timeout,
+            "strict": strict,
+        }
         self._given = checked_options({**{k: v for k, v in given.items() if v is not None}, **more})
         self._tokens: list[Token[Options]] = []
 
@@ -137,7 +158,7 @@ def options_from_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
         The options, empty if there are none.
 
     Raises:
-        ValueError: If a tag has no ``=`` or the deadline is no positive number.
+        ValueError: If a tag has no ``=`` or an option of seconds is no positive number.
     """
     found: dict[str, Any] = {}
     for name, value in headers.items():
@@ -171,13 +192,31 @@ def checked_options(given: Mapping[str, Any]) -> dict[str, Any]:
             message = f"tags must be a mapping of text to text, such as {{'team': 'search'}}, not {type(tags).__name__}"
             raise TypeError(message)
         checked["tags"] = dict(tags)
-    if "deadline" in checked:
-        try:
-            seconds = float(checked["deadline"])
-        except (TypeError, ValueError):
-            seconds = -1.0
-        if not 0 < seconds < float("inf"):
-            message = f"deadline must be a number of seconds greater than 0, not {checked['deadline']!r}"
-            raise ValueError(message)
-        checked["deadline"] = seconds
+    for name in _SECONDS & checked.keys():
+        checked[name] = _positive(name, checked[name])
+    if "strict" in checked:
+        checked["strict"] = _flag("strict", checked["strict"])
     return checked
+
+
+_SECONDS = frozenset({"deadline", "idle_timeout"})
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+
+
+def _positive(name: str, value: Any) -> float:
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        message = f"{name} must be a number of seconds greater than 0, not {value!r}"
+        raise ValueError(message)
+    return seconds
+
+
+def _flag(name: str, value: Any) -> bool:
+    flag = _FLAGS.get(value.strip().lower()) if isinstance(value, str) else value
+    if not isinstance(flag, bool):
+        message = f"{name} must be true or false, not {value!r}"
+        raise ValueError(message)  # noqa: TRY004 - headers carry text: it is the value that is wrong
+    return flag

@@ -174,7 +174,8 @@ class Passage:
                 self._engine.emit(effect.event)
             return None
         if type(effect) is Now:
-            return self._engine.clock.monotonic()
+            clock = self._engine.clock
+            return clock.time() if effect.wall else clock.monotonic()
         if type(effect) is Parallel:
             for flow in cast("tuple[object, ...]", effect.flows):
                 if not isinstance(flow, Generator):

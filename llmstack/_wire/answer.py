@@ -16,8 +16,8 @@ from llmstack._core.transport import Engine
 from llmstack._drivers.stream import AsyncStream, Stream
 from llmstack._drivers.tap import stream_base, tap_class
 from llmstack._wire.replay import replay
-from llmstack._wire.request import RAW_VALUES, SDKRequest
-from llmstack._wire.sdk import RAW_RESPONSE_HEADER, own_stream_class, process
+from llmstack._wire.request import SDKRequest, bare_request
+from llmstack._wire.sdk import own_stream_class, process
 from llmstack._wire.sse import ServerSentEvent
 from llmstack.errors import ReplayError
 
@@ -35,6 +35,7 @@ def answer(call: Call, engine: Engine) -> Flow[Any]:
     Raises:
         openai.OpenAIError: What the upstream or a layer raised.
     """
+    call = _under_way(call, engine)
     exchange = Exchange(call, engine)
     try:
         reply = yield from exchange.start()
@@ -50,6 +51,18 @@ def answer(call: Call, engine: Engine) -> Flow[Any]:
     if reply is not None:
         exchange.books.close(reply=reply)
     return result
+
+
+def _under_way(call: Call, engine: Engine) -> Call:
+    """The call with its time running."""
+    now = call.progress.now = engine.clock.monotonic
+    options = call.options
+    if not options:
+        return call
+    deadline = None if options.deadline is None else now() + options.deadline
+    if deadline is None and options.idle_timeout is None and not options.strict:
+        return call
+    return call.replace(deadline=deadline, idle_timeout=options.idle_timeout, strict=options.strict)
 
 
 def _processed(call: Call, response: Any) -> Flow[Any]:
@@ -88,7 +101,7 @@ def _tapped(call: Call, exchange: Exchange) -> Any:
         return attached
     # Nothing was sent (a layer answered at once) or it did not come by HTTP.
     headers = {"content-type": "text/event-stream"}
-    return httpx2.Response(200, headers=headers, stream=tap, request=_request(call))
+    return httpx2.Response(200, headers=headers, stream=tap, request=bare_request(call))
 
 
 def _response(call: Call, reply: Reply) -> Any:
@@ -96,17 +109,10 @@ def _response(call: Call, reply: Reply) -> Any:
         return reply.native
     headers = {k: v for k, v in reply.headers.items() if k.lower() not in _LENGTHS}
     headers.setdefault("content-type", "application/json")
-    return httpx2.Response(reply.status, headers=headers, content=reply.content or b"", request=_request(call))
+    return httpx2.Response(reply.status, headers=headers, content=reply.content or b"", request=bare_request(call))
 
 
 _LENGTHS = frozenset({"content-length", "content-encoding", "transfer-encoding"})
-
-
-def _request(call: Call) -> httpx2.Request:
-    """A request for a response that no request was sent for; without credentials."""
-    headers = {RAW_RESPONSE_HEADER: RAW_VALUES[call.raw]} if call.raw else {}
-    url = httpx2.URL(call.base_url or "http://llmstack.invalid/").join(call.path.lstrip("/"))
-    return httpx2.Request(call.method, url, headers=headers)
 
 
 def replayed(call: Call, reply: Reply) -> Sequence[ServerSentEvent]:

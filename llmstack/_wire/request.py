@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any, cast
 
+import httpx2
+
 from llmstack._core.call import EMPTY, Call, RawMode
 from llmstack._core.options import HEADER_PREFIX, current_options, options_from_headers
 from llmstack._wire.body import BodyReplay
@@ -141,6 +143,13 @@ def options_of(call: Call) -> FinalRequestOptions:
         # Without one the SDK would make another for each attempt that is not its own.
         changes["idempotency_key"] = options.idempotency_key or f"stainless-python-retry-{call.id}"
     return options.model_copy(update=changes) if changes else options
+
+
+def bare_request(call: Call) -> httpx2.Request:
+    """A request for a response, or an error, that no request was sent for; without credentials."""
+    headers = {RAW_RESPONSE_HEADER: RAW_VALUES[call.raw]} if call.raw else {}
+    url = httpx2.URL(call.base_url or "http://llmstack.invalid/").join(call.path.lstrip("/"))
+    return httpx2.Request(call.method, url, headers=headers)
 
 
 def _body_changes(call: Call, request: SDKRequest) -> dict[str, Any]:

@@ -2,127 +2,212 @@
 
 from __future__ import annotations
 
-import math
-import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import tenacity
-from openai import APIConnectionError, APIError, APIStatusError
+from openai import APIStatusError, APITimeoutError
 
 from llmstack._core.call import Call
 from llmstack._core.effects import Flow, Next
 from llmstack._core.order import Stage
 from llmstack._core.reply import Reply
-from llmstack.effects import emit, monotonic, sleep
-from llmstack.events import RetryScheduled
+from llmstack.effects import emit, monotonic, now, sleep
+from llmstack.errors import CircuitOpenError
+from llmstack.events import CircuitClosed, CircuitOpened, RetryScheduled, RetryStopped
 from llmstack.hookspecs import hookimpl
+from llmstack.middleware.circuit import Change, CircuitBreaker, Circuits
+from llmstack.middleware.retry_after import retry_after
+from llmstack.middleware.retry_budget import Buckets, RetryBudget
+from llmstack.middleware.retry_policy import is_outage, is_passing
+from llmstack.middleware.retry_run import Run, State
+from llmstack.transports.delivery import Delivery, delivery
+
+__all__ = ["MAX_RETRY_AFTER", "CircuitBreaker", "Retry", "RetryBudget"]
 
 MAX_RETRY_AFTER = 120.0
 """Seconds of a server's Retry-After that are obeyed; a longer one is an error at once, as in the SDK."""
 
-_STATUSES = frozenset({408, 409, 429})
-_TERMINAL_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+Reason = Literal["attempts", "budget", "deadline", "retry_after", "circuit"]
 
 
 class Retry:
     """Sends a call again when it failed for a passing reason: connection errors, time-outs, 408, 409, 429, 5xx.
 
     The SDK's own retries are off for calls that pass here: N attempts are N requests. A stream is sent again until
-    its first content has reached the program, never after. A wait that would pass the call's ``deadline`` option is not
-    begun: the error is raised then.
+    its first content has reached the program, never after. What is raised in the end is the SDK's own error.
 
     Args:
         attempts: Requests at most, the first included; a ``max_retries`` other than the SDK's default (2), given to
             the client or by ``with_options``, goes before it.
         wait: A tenacity wait, for when the server does not say; the default is 0.5 s doubled each time up to 8 s,
             full jitter.
+        deadline: Seconds that a call, all its attempts and the reading of a stream together, may take. The option
+            ``deadline`` of a call goes before it.
+        budget: What retries are paid for from; None for no such limit.
+        retry_ambiguous: Whether to send again also where the request may have been executed, and billed, although no
+            answer came. A request lost on a kept connection that had just been closed is sent again in any case, once.
+        breaker: When to stop asking for a while; None for never.
+        stop: A tenacity stop, in place of `attempts`.
+        retry: A tenacity retry predicate, in place of the judgement by status, code and kind of error. It may look at
+            replies, too. What cannot be sent again (content has been delivered, the body is used up) it is not asked.
+        idle_timeout: Seconds that an open stream may be silent. The option ``idle_timeout`` of a call goes before it.
+        strict: True if a stream that ends without saying that it is finished is a lost connection.
 
     Raises:
-        ValueError: If attempts is less than 1.
+        ValueError: If attempts is less than 1, or a number of seconds not more than 0.
     """
 
     name = "retry"
     stage = Stage.RETRY
 
-    def __init__(self, attempts: int = 3, wait: Callable[[tenacity.RetryCallState], float] | None = None) -> None:
+    def __init__(  # noqa: PLR0913 - each is an option of its own, all have defaults
+        self,
+        attempts: int = 3,
+        wait: Callable[[tenacity.RetryCallState], float] | None = None,
+        deadline: float | None = None,
+        budget: RetryBudget | None = RetryBudget(),  # noqa: B008 - it is immutable
+        retry_ambiguous: bool = True,  # noqa: FBT001, FBT002 - given by name
+        breaker: CircuitBreaker | None = None,
+        *,
+        stop: Callable[[tenacity.RetryCallState], bool] | None = None,
+        retry: Callable[[tenacity.RetryCallState], bool] | None = None,
+        idle_timeout: float | None = None,
+        strict: bool = False,
+    ) -> None:
         if attempts < 1:
             message = f"attempts must be at least 1 (the first request counts), not {attempts}"
             raise ValueError(message)
+        for name, seconds in (("deadline", deadline), ("idle_timeout", idle_timeout)):
+            if seconds is not None and not seconds > 0:
+                message = f"{name} must be a number of seconds greater than 0, not {seconds}"
+                raise ValueError(message)
         self.attempts = attempts
         self.wait = wait or tenacity.wait_random_exponential(multiplier=0.5, max=8)
+        self.deadline = deadline
+        self.budget = budget
+        self.retry_ambiguous = retry_ambiguous
+        self.breaker = breaker
+        self.stop = stop
+        self.retry = retry
+        self.idle_timeout = idle_timeout
+        self.strict = strict
+        self._buckets = None if budget is None else Buckets(budget)
+        self._circuits = None if breaker is None else Circuits(breaker)
 
     @hookimpl
     def llmstack_call(self, call: Call, next: Next) -> Flow[Reply]:
         """Pass the call on, again and again as long as that makes sense."""
-        attempts = self.attempts if call.max_retries is None else call.max_retries + 1
-        policy = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(attempts),
-            wait=self._delay,
-            retry=tenacity.retry_if_exception(lambda error: self._worth_another(error, call)),
-            reraise=True,
-        )
-        inner = call.replace(max_retries=0)
         started = yield from monotonic()
-        state = tenacity.RetryCallState(policy, None, (), {})
-        while True:
-            # tenacity keeps its statistics per thread, and a stream may be read by another one than opened it.
-            policy.begin()
-            action = policy.iter(state)
-            if isinstance(action, tenacity.DoAttempt):
-                try:
-                    state.set_result((yield from next(inner)))
-                except Exception:  # noqa: BLE001 - tenacity judges it and raises it again
-                    state.set_exception(sys.exc_info())  # type: ignore[arg-type]
-            elif isinstance(action, tenacity.DoSleep):
-                error = state.outcome.exception() if state.outcome else None
-                spent = (yield from monotonic()) - started
-                if error is not None and call.options.deadline is not None and spent + action > call.options.deadline:
-                    raise error
-                if error is not None:
-                    number = state.attempt_number
-                    yield from emit(RetryScheduled(call=call.info, number=number, delay=float(action), error=error))
-                state.prepare_for_next_attempt()
-                yield from sleep(float(action))
-            else:
-                reply: Reply = action
-                return reply
-
-    def _worth_another(self, error: BaseException, call: Call) -> bool:
-        if call.committed or not call.replayable or not isinstance(error, APIError):
-            return False
-        if isinstance(error, APIConnectionError):
-            return True
-        if isinstance(error, APIStatusError):
-            return _status_is_passing(error)
-        # An error event in a stream, before any content.
-        return error.code not in _TERMINAL_CODES
-
-    def _delay(self, state: tenacity.RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        hint = retry_after(error) if isinstance(error, APIStatusError) else None
-        return self.wait(state) if hint is None else hint
-
-
-def _status_is_passing(error: APIStatusError) -> bool:
-    if error.code in _TERMINAL_CODES:
-        return False
-    if (retry_after(error) or 0.0) > MAX_RETRY_AFTER:
-        return False
-    said = error.response.headers.get("x-should-retry")
-    if said in ("true", "false"):
-        return bool(said == "true")
-    return error.status_code in _STATUSES or error.status_code >= 500  # noqa: PLR2004 - server errors
-
-
-def retry_after(error: APIStatusError) -> float | None:
-    """Seconds that the server asks to wait, by ``retry-after-ms`` or else ``retry-after``; None if not usable."""
-    headers: Any = error.response.headers
-    for name, divisor in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        inner = self._inner(call, started)
+        run = Run(call, started, self.attempts, self.stop)
         try:
-            seconds = float(headers[name]) / divisor
-        except (KeyError, ValueError):
-            continue
-        if math.isfinite(seconds) and seconds > 0:
-            return seconds
-    return None
+            while True:
+                try:
+                    reply = yield from self._attempt(inner, next, run)
+                except Exception as error:
+                    delay = yield from self._delay(error, inner, run)
+                    if delay is None:
+                        raise
+                else:
+                    delay = None if self.retry is None else (yield from self._delay(reply, inner, run))
+                    if delay is None:
+                        if self._buckets is not None:
+                            self._buckets.give(run.key, run.paid)
+                        return reply
+                yield from sleep(delay)
+        finally:
+            run.forget()
+
+    def _inner(self, call: Call, started: float) -> Call:
+        changes: dict[str, Any] = {"max_retries": 0, "verify": True}
+        if self.deadline is not None and call.deadline is None:
+            changes["deadline"] = started + self.deadline
+        if self.idle_timeout is not None and call.idle_timeout is None:
+            changes["idle_timeout"] = self.idle_timeout
+        if self.strict:
+            changes["strict"] = True
+        return call.replace(**changes)
+
+    # The circuit ------------------------------------------------------------------------------------------------
+
+    def _attempt(self, inner: Call, next: Next, run: Run) -> Flow[Reply]:
+        """Send once, as far as the circuit lets it."""
+        if self._circuits is None:
+            return (yield from next(inner))
+        ticket = object()
+        wait = self._circuits.enter(run.key, (yield from monotonic()), ticket)
+        if wait:
+            host, model = run.key
+            where = f"{model or inner.endpoint} at {host or 'its host'}"
+            message = f"too many calls to {where} have failed: nothing is sent there for another {wait:.1f} s"
+            raise CircuitOpenError(message, retry_after=wait, call=inner.info, plugin=self.name)
+        failed: bool | None = None
+        try:
+            reply = yield from next(inner)
+            failed = False
+        except Exception as error:
+            failed = is_outage(error)
+            raise
+        finally:
+            # Also after a cancellation, when nobody knows how the request would have ended.
+            change = self._circuits.leave(run.key, (yield from monotonic()), ticket, failed=failed)
+            if change is not None:
+                yield from emit(self._told(change, inner))
+        return reply
+
+    def _told(self, change: Change, call: Call) -> CircuitOpened | CircuitClosed:
+        if not change.opened or self.breaker is None:
+            return CircuitClosed(call=call.info)
+        wait = self.breaker.open_for
+        return CircuitOpened(call=call.info, retry_after=wait, failures=change.failures, calls=change.calls)
+
+    # The decision -----------------------------------------------------------------------------------------------
+
+    def _delay(self, outcome: Reply | Exception, inner: Call, run: Run) -> Flow[float | None]:
+        """Seconds until another attempt; None if this one's outcome is the program's."""
+        if inner.committed or not inner.replayable:
+            return None
+        state = run.ended(outcome, (yield from monotonic()))
+        if not self._worth_another(outcome, state, run):
+            return None
+        if isinstance(outcome, APIStatusError):
+            run.hint = retry_after(outcome.response.headers, (yield from now()))
+        delay = run.delay(state, self.wait)
+        reason: Reason | None = "attempts" if delay is None else (yield from self._obstacle(outcome, inner, run, delay))
+        error = outcome if isinstance(outcome, Exception) else None
+        if delay is None or reason is not None:
+            yield from emit(RetryStopped(call=inner.info, number=run.number, reason=reason or "attempts", error=error))
+            return None
+        yield from emit(RetryScheduled(call=inner.info, number=run.number, delay=delay, error=error))
+        run.next()
+        return delay
+
+    def _worth_another(self, outcome: Reply | Exception, state: State, run: Run) -> bool:
+        if self.retry is not None:
+            return self.retry(state)
+        if isinstance(outcome, Reply) or not is_passing(outcome, ambiguous=self.retry_ambiguous):
+            return False
+        if delivery(outcome) is Delivery.STALE:
+            # Another connection will do, now. Should that be stale as well, something else is wrong.
+            if run.stale and not self.retry_ambiguous:
+                return False
+            run.at_once = not run.stale
+            run.stale = True
+        return True
+
+    def _obstacle(self, outcome: Reply | Exception, inner: Call, run: Run, delay: float) -> Flow[Reason | None]:
+        """Why there is no other attempt although it would be worth one; None if there is, and then it is paid for."""
+        if run.hint is not None and run.hint > MAX_RETRY_AFTER:
+            return "retry_after"
+        remaining = inner.remaining
+        if remaining is not None and remaining <= delay:
+            return "deadline"
+        if self._circuits is not None and self._circuits.blocked(run.key, (yield from monotonic())) > delay:
+            return "circuit"
+        if self._buckets is not None:
+            paid = self._buckets.take(run.key, timeout=isinstance(outcome, APITimeoutError))
+            if not paid:
+                return "budget"
+            run.paid = paid
+        return None

@@ -19,6 +19,7 @@ import httpx2
 import openai
 
 from llmstack._drivers.loop import Loop, current_loop
+from llmstack.transports.deadline import guarded
 
 _CLOSED = "Cannot send a request, as the client has been closed."
 
@@ -62,7 +63,8 @@ class ProcessClient(openai.DefaultHttpxClient):
         pool = self._pools.get(process)
         if pool is None:
             # Two threads may both make one; neither has a connection yet, and one is kept.
-            pool = self._pools.setdefault(process, openai.DefaultHttpxClient(verify=self._verify, **_like(self)))
+            fresh = guarded(openai.DefaultHttpxClient(verify=self._verify, **_like(self)))
+            pool = self._pools.setdefault(process, fresh)
         _follow(pool, self)
         return pool.send(request, **how)
 
@@ -141,7 +143,7 @@ class LoopClient(openai.DefaultAsyncHttpxClient):
             self._pools.pop(key, None)
         # Two loops in two threads may come here at once: one of them is the first.
         home = loop.key not in self._pools and self._first.setdefault("home", loop.key) is loop.key
-        client = None if home else openai.DefaultAsyncHttpxClient(verify=self._verify, **_like(self))
+        client = None if home else guarded(openai.DefaultAsyncHttpxClient(verify=self._verify, **_like(self)))
         guard = _guard(weakref.ref(self), loop.key, client)
         pool = self._pools[loop.key] = _Pool(process, loop, client, guard)
         await anext(guard)

@@ -1,0 +1,70 @@
+"""Delivery: what is known of a request that failed. Did the provider get it, and may it be billed?
+
+OpenAI takes no idempotency key, so a request that is sent again after an unclear failure may be executed, and billed,
+twice. Whoever sends again, or keeps accounts, asks here.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+import httpx2
+from openai import APIConnectionError, APIError
+
+from llmstack.transports.deadline import Stale
+
+__all__ = ["Delivery", "delivery"]
+
+
+class Delivery(Enum):
+    """What became of a request."""
+
+    NOT_SENT = "not_sent"
+    """It never left: no connection, no free slot in the pool, a malformed address."""
+
+    STALE = "stale"
+    """It went onto a kept connection that the server had just closed for being idle: all but certainly not seen."""
+
+    UNKNOWN = "unknown"
+    """It was sent, and no answer came (or none that can be read): it may have been executed."""
+
+    ANSWERED = "answered"
+    """The server answered with an error."""
+
+
+_NOT_SENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+    httpx2.LocalProtocolError,
+)
+
+
+def delivery(error: BaseException) -> Delivery:
+    """Tell what is known of the request behind an error.
+
+    Args:
+        error: What a call raised: an error of the SDK's, with the HTTP library's as its cause.
+
+    Returns:
+        What became of the request; UNKNOWN wherever it cannot be told.
+    """
+    if isinstance(error, APIError) and not isinstance(error, APIConnectionError):
+        return Delivery.ANSWERED
+    causes = list(chain(error))
+    if any(isinstance(cause, Stale) for cause in causes):
+        return Delivery.STALE
+    return Delivery.NOT_SENT if any(isinstance(cause, _NOT_SENT) for cause in causes) else Delivery.UNKNOWN
+
+
+def chain(error: BaseException) -> Any:
+    """An error and what caused it, outermost first."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
