@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from llmstack.middleware.logging import Logging
-from llmstack.middleware.retry import Retry
+from llmstack.middleware.retry import CircuitBreaker, Retry, RetryBudget
 
-__all__ = ["Logging", "Retry"]
+__all__ = ["CircuitBreaker", "Logging", "Retry", "RetryBudget"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from email.utils import mktime_tz, parsedate_tz
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -52,8 +53,8 @@ def _date(text: str | None) -> float | None:
     """An HTTP date as seconds since the epoch; None if it is none."""
     if text is None or text.strip()[:3].lower() not in _DAYS:
         return None
-    fields = parsedate_tz(text)
     try:
-        return None if fields is None else float(mktime_tz(fields))
+        date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
+    return date.replace(tzinfo=date.tzinfo or UTC).timestamp()

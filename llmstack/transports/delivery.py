@@ -6,8 +6,8 @@ twice. Whoever sends again, or keeps accounts, asks here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import Enum
-from typing import Any
 
 import httpx2
 from openai import APIConnectionError, APIError
@@ -60,11 +60,21 @@ def delivery(error: BaseException) -> Delivery:
     return Delivery.NOT_SENT if any(isinstance(cause, _NOT_SENT) for cause in causes) else Delivery.UNKNOWN
 
 
-def chain(error: BaseException) -> Any:
+def chain(error: BaseException) -> Iterator[BaseException]:
     """An error and what caused it, outermost first."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
         seen.add(id(current))
         yield current
-        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+        current = current.__cause__ or _context(current) or _wrapped(current)
+
+
+def _context(error: BaseException) -> BaseException | None:
+    return None if error.__suppress_context__ else error.__context__
+
+
+def _wrapped(error: BaseException) -> BaseException | None:
+    """The HTTP library sometimes hides the cause, but keeps it as its error's argument."""
+    first = error.args[0] if error.args else None
+    return first if isinstance(first, BaseException) else None

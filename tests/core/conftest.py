@@ -1,6 +1,5 @@
 """What the tests of the core share."""
 
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -30,14 +29,3 @@ def server(running_server: LocalServer) -> Iterator[LocalServer]:
     running_server.reset()
     yield running_server
     running_server.reset()
-
-
-@pytest.fixture(autouse=True)
-def nothing_left_behind() -> Iterator[None]:
-    """As for all tests, except that trio keeps the worker threads, which the SDK asks for, ten seconds for the next."""
-    before = set(threading.enumerate())
-    yield
-    left = [thread for thread in threading.enumerate() if thread not in before and not thread.name.startswith("Trio")]
-    for thread in left:
-        thread.join(5.0)
-    assert [thread.name for thread in left if thread.is_alive()] == []
