@@ -315,8 +315,8 @@ def test_a_stream_that_fails_after_its_first_content_is_not_sent_again(
 
 def test_a_silent_stream_is_not_a_slow_call(side: Side, server: LocalServer) -> None:
     """The idle time-out counts from one piece to the next, the client's time-out until the first."""
-    server.next(event_delay=0.01, delay=0.3)
-    bench = rig(side, server, Retry(idle_timeout=0.25))
+    server.next(event_delay=0.01, delay=0.6)
+    bench = rig(side, server, Retry(idle_timeout=0.5))
     assert ask(side, bench, "streamed") == HELLO
     assert server.count() == 1
 
