@@ -12,16 +12,50 @@ from llmstack.testing.recorder import Recorder
 from llmstack.testing.scripted import ScriptedTransport, Status
 
 if TYPE_CHECKING:
-    from llmstack.testing.local_server import LocalServer
+    from llmstack.testing.local_server import (
+        CREATED,
+        FAULT_KINDS,
+        FLAG_MARKER,
+        MISSING_MODEL,
+        REFUSAL_MARKER,
+        TOOL_MARKER,
+        FaultKind,
+        FaultOptions,
+        Gate,
+        LocalServer,
+        ReceivedRequest,
+        Script,
+        count_tokens,
+        reply_to,
+    )
 
-__all__ = ["FakeClock", "LocalServer", "Recorder", "ScriptedTransport", "Status"]
+__all__ = [
+    "CREATED",
+    "FAULT_KINDS",
+    "FLAG_MARKER",
+    "MISSING_MODEL",
+    "REFUSAL_MARKER",
+    "TOOL_MARKER",
+    "FakeClock",
+    "FaultKind",
+    "FaultOptions",
+    "Gate",
+    "LocalServer",
+    "ReceivedRequest",
+    "Recorder",
+    "Script",
+    "ScriptedTransport",
+    "Status",
+    "count_tokens",
+    "reply_to",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `LocalServer` when it is used: its dependencies are an extra."""
-    if name == "LocalServer":
-        from llmstack.testing.local_server import LocalServer
+    """Import the server, and what belongs to it, when it is used: its dependencies are an extra."""
+    if name in __all__:
+        from llmstack.testing import local_server
 
-        return LocalServer
+        return getattr(local_server, name)
     message = f"module 'llmstack.testing' has no attribute {name!r}"
     raise AttributeError(message)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from llmstack import effects, errors, events, hookspecs, testing
+from llmstack import effects, errors, events, hookspecs, options, testing
 from llmstack._core.call import CallInfo
-from llmstack.middleware import Logging, Retry
+from llmstack.middleware import CircuitBreaker, Logging, Retry, RetryBudget
 from llmstack.middleware.logging import attempt_fields, call_fields
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,11 +55,20 @@ def test_the_fields_of_a_calls_info_are_listed():
     assert shown in page("events")
 
 
-@pytest.mark.parametrize("plugin", [Retry, Logging])
-def test_every_option_of_a_plugin_has_a_row(plugin):
-    """On the plugin's own page."""
+@pytest.mark.parametrize(
+    ("plugin", "where"),
+    [(Retry, "retry"), (RetryBudget, "retry"), (CircuitBreaker, "retry"), (Logging, "logging")],
+)
+def test_every_option_of_a_plugin_has_a_row(plugin, where):
+    """On the plugin's own page, with its default."""
     for option in inspect.signature(plugin).parameters:
-        assert f"| `{option}` |" in page(plugin.name)
+        assert re.search(rf"^\| `{option}` \| .+ \| .+ \|$", page(where), re.MULTILINE)
+
+
+@pytest.mark.parametrize("option", [name for name in inspect.signature(options).parameters if name != "more"])
+def test_every_option_of_a_call_has_a_row(option):
+    """What a program may say about its calls."""
+    assert re.search(rf"^\| `{option}` \| .+ \|$", page("stack"), re.MULTILINE)
 
 
 def test_every_logged_field_is_listed():
@@ -83,7 +92,7 @@ def test_every_effect_has_a_row(effect):
 @pytest.mark.parametrize("name", testing.__all__)
 def test_the_testing_kit_is_listed(name):
     """It is public."""
-    assert f"`{name}(" in page("testing")
+    assert re.search(rf"`{name}[`(]", page("testing"))
 
 
 @pytest.mark.parametrize("path", [ROOT / "README.md", *PAGES], ids=lambda path: path.name)
