@@ -85,6 +85,10 @@ class Circuits:
         self._lock = threading.Lock()
         self._circuits: LRUCache[Hashable, _Circuit] = LRUCache(_MOST)
 
+    def __len__(self) -> int:
+        """How many circuits there are."""
+        return len(self._circuits)
+
     def blocked(self, key: Hashable, now: float) -> float:
         """Seconds until a request may pass; 0 if one may now."""
         with self._lock:

@@ -54,6 +54,10 @@ class Retry:
         idle_timeout: Seconds that an open stream may be silent. The option ``idle_timeout`` of a call goes before it.
         strict: True if a stream that ends without saying that it is finished is a lost connection.
 
+    Attributes:
+        buckets: The retry budget's buckets, by host and model; None without a budget.
+        circuits: The circuit breaker's circuits, by host and model; None without a breaker.
+
     Raises:
         ValueError: If attempts is less than 1, or a number of seconds not more than 0.
     """
@@ -92,8 +96,8 @@ class Retry:
         self.retry = retry
         self.idle_timeout = idle_timeout
         self.strict = strict
-        self._buckets = None if budget is None else Buckets(budget)
-        self._circuits = None if breaker is None else Circuits(breaker)
+        self.buckets = None if budget is None else Buckets(budget)
+        self.circuits = None if breaker is None else Circuits(breaker)
 
     @hookimpl
     def llmstack_call(self, call: Call, next: Next) -> Flow[Reply]:
@@ -112,8 +116,8 @@ class Retry:
                 else:
                     delay = None if self.retry is None else (yield from self._delay(reply, inner, run))
                     if delay is None:
-                        if self._buckets is not None:
-                            self._buckets.give(run.key, run.paid)
+                        if self.buckets is not None:
+                            self.buckets.give(run.key, run.paid)
                         return reply
                 yield from sleep(delay)
         finally:
@@ -133,10 +137,10 @@ class Retry:
 
     def _attempt(self, inner: Call, next: Next, run: Run) -> Flow[Reply]:
         """Send once, as far as the circuit lets it."""
-        if self._circuits is None:
+        if self.circuits is None:
             return (yield from next(inner))
         ticket = object()
-        wait = self._circuits.enter(run.key, (yield from monotonic()), ticket)
+        wait = self.circuits.enter(run.key, (yield from monotonic()), ticket)
         if wait:
             host, model = run.key
             where = f"{model or inner.endpoint} at {host or 'its host'}"
@@ -151,7 +155,7 @@ class Retry:
             raise
         finally:
             # Also after a cancellation, when nobody knows how the request would have ended.
-            change = self._circuits.leave(run.key, (yield from monotonic()), ticket, failed=failed)
+            change = self.circuits.leave(run.key, (yield from monotonic()), ticket, failed=failed)
             if change is not None:
                 yield from emit(self._told(change, inner))
         return reply
@@ -203,10 +207,10 @@ class Retry:
         remaining = inner.remaining
         if remaining is not None and remaining <= delay:
             return "deadline"
-        if self._circuits is not None and self._circuits.blocked(run.key, (yield from monotonic())) > delay:
+        if self.circuits is not None and self.circuits.blocked(run.key, (yield from monotonic())) > delay:
             return "circuit"
-        if self._buckets is not None:
-            paid = self._buckets.take(run.key, timeout=isinstance(outcome, APITimeoutError))
+        if self.buckets is not None:
+            paid = self.buckets.take(run.key, timeout=isinstance(outcome, APITimeoutError))
             if not paid:
                 return "budget"
             run.paid = paid

@@ -52,6 +52,10 @@ class Buckets:
         # Only buckets that are not full.
         self._tokens: LRUCache[Hashable, int] = LRUCache(_MOST)
 
+    def __len__(self) -> int:
+        """How many buckets are not full."""
+        return len(self._tokens)
+
     def left(self, key: Hashable) -> int:
         """Tokens in a bucket."""
         with self._lock:

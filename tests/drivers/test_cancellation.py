@@ -13,7 +13,7 @@ import pytest
 from llmstack import Call, Flow, Next, Reply
 from llmstack.effects import parallel, run, sleep
 from llmstack.events import CallFinished
-from llmstack.middleware import Retry
+from llmstack.middleware import CircuitBreaker, Retry
 from llmstack.testing import LocalServer
 from tests.core.side import MESSAGES, Rig, Side, trio_complains
 
@@ -180,7 +180,8 @@ def test_cancelled_at_every_await_of_a_retry(
     def rig() -> Rig:
         server.reset()
         server.next(503, times=2)
-        return side.local(server, [Retry(attempts=3)], max_retries=2)
+        retry = Retry(attempts=3, deadline=1000, idle_timeout=30, breaker=CircuitBreaker())
+        return side.local(server, [retry], max_retries=2)
 
     side.run(Strikes(side, rig, program, native=native, again=again).everywhere)
 

@@ -22,8 +22,8 @@ from llmstack._drivers import reaper
 from llmstack.testing import LocalServer
 from tests.core.side import MESSAGES, PREAMBLE, Side, chunk, trio_complains
 
-# From Python 3.12 on the HTTP client's errors are in a cycle of their own, llmstack or not. On trio there is one in every
-# stream that is left early: its generators are ended by reading from the closed connection.
+# From Python 3.12 on the HTTP client's errors are in a cycle of their own, llmstack or not. On trio there is one in
+# every stream that is left early: its generators are ended by reading from the closed connection.
 ERRORS_ARE_CYCLES = sys.version_info >= (3, 12)
 not_if_errors_are_cycles = pytest.mark.skipif(ERRORS_ARE_CYCLES, reason="the HTTP client's errors are in cycles")
 

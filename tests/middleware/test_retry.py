@@ -259,7 +259,7 @@ def test_a_config_file_sets_budget_and_breaker(tmp_path):
 def test_a_time_that_cannot_be_is_refused(option):
     """When the plugin is made."""
     with pytest.raises(ValueError, match=option):
-        Retry(**{option: 0})
+        Retry(**dict[str, Any]({option: 0}))
 
 
 async def test_a_task_that_is_cancelled_while_it_waits_for_a_retry_stops_at_once():

@@ -1,6 +1,7 @@
 """The retry budget: the vectors of the AWS SDKs' standard mode, and what holds under load."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import openai
 import pytest
@@ -20,11 +21,12 @@ AT_MOST_3 = tenacity.wait_exponential(multiplier=1, max=3)
 class Bench:
     """A client whose retries are paid for, and the means to look into its bucket."""
 
-    def __init__(self, script, *, default=None, **options):
+    def __init__(self, script, *, default=None, **options: Any):
         self.transport = ScriptedTransport(script, default=default)
         self.clock, self.recorder = FakeClock(), Recorder()
-        self.retry = Retry(**{"wait": DOUBLED, **options})
-        stack = Stack([self.retry, self.recorder], transport=self.transport, clock=self.clock)
+        retry = Retry(wait=options.pop("wait", DOUBLED), **options)
+        self.buckets: Any = retry.buckets
+        stack = Stack([retry, self.recorder], transport=self.transport, clock=self.clock)
         self.client = OpenAI(api_key="sk-test-not-a-key", base_url="http://scripted.invalid/v1", stack=stack)
 
     def ask(self, model="m"):
@@ -34,12 +36,12 @@ class Bench:
     @property
     def left(self):
         """Tokens in the bucket."""
-        return self.retry._buckets.left(KEY)
+        return self.buckets.left(KEY)
 
     def spend(self, left):
         """Empty the bucket down to some tokens."""
         while self.left > left:
-            assert self.retry._buckets.take(KEY, timeout=False)
+            assert self.buckets.take(KEY, timeout=False)
 
 
 def test_a_success_brings_back_what_its_last_retry_cost():
@@ -146,7 +148,7 @@ def test_each_host_and_model_has_a_bucket_of_its_own():
     with pytest.raises(openai.InternalServerError):
         bench.ask(model="other")
     assert bench.left == 500
-    assert bench.retry._buckets.left(("scripted.invalid", "other")) == 490  # type: ignore[union-attr]
+    assert bench.buckets.left(("scripted.invalid", "other")) == 490
 
 
 def test_a_retry_without_a_budget_is_never_refused():
@@ -170,4 +172,4 @@ def test_only_so_many_buckets_are_kept():
     buckets = Buckets(RetryBudget())
     for i in range(3000):
         buckets.take(("host", f"model-{i}"), timeout=False)
-    assert len(buckets._tokens) == 1024
+    assert len(buckets) == 1024

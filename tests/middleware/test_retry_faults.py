@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import threading
 from typing import Any
 
+import httpx2
 import openai
 import pytest
 import tenacity
@@ -15,8 +17,8 @@ import trustme
 import llmstack
 from llmstack.events import AttemptFinished, RetryScheduled, RetryStopped
 from llmstack.middleware import Retry
-from llmstack.testing import LocalServer
-from tests.core.side import Rig, Side, texts, trio_complains
+from llmstack.testing import FakeClock, LocalServer, Recorder
+from tests.core.side import MESSAGES, Rig, Side, texts, trio_complains
 
 WAIT = tenacity.wait_fixed(1.5)
 
@@ -31,7 +33,8 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 def rig(side: Side, server: LocalServer, retry: Retry | None = None, **more: Any) -> Rig:
     """A client with Retry. The SDK's default number of retries leaves the number to it."""
-    return side.local(server, [retry or Retry(wait=WAIT)], **{"max_retries": 2, "timeout": 20, **more})
+    options: dict[str, Any] = {"max_retries": 2, "timeout": 20, **more}
+    return side.local(server, [retry or Retry(wait=WAIT)], **options)
 
 
 def ask(side: Side, rig: Rig, mode: str) -> Any:
@@ -126,9 +129,10 @@ def test_a_certificate_that_is_not_trusted_is_an_error_at_once(side: Side, mode:
         thread = threading.Thread(target=shake_hands)
         thread.start()
         kind: Any = llmstack.AsyncOpenAI if side.asynchronous else llmstack.OpenAI
-        stack, recorder, clock, witness = side._stack([Retry()], bare=False)
+        bench = side.rig([Retry()])
         url = f"https://127.0.0.1:{listener.getsockname()[1]}/v1"
-        bench = Rig(kind(api_key="sk-test-not-a-key", base_url=url, stack=stack), stack, recorder, clock, witness, None)
+        stack = bench.stack.with_transport(None)
+        bench.client = kind(api_key="sk-test-not-a-key", base_url=url, stack=stack)
         error = ask(side, bench, mode)
         thread.join()
     assert type(error) is openai.APIConnectionError
@@ -269,6 +273,63 @@ def test_attempts_are_requests(side: Side, server: LocalServer, mode: str) -> No
     assert server.count() == 6
 
 
+@pytest.mark.parametrize("fault", ["html", "empty", "truncated_json", "wrong_shape", "error_body"])
+def test_a_body_that_is_no_answer_is_asked_for_again(side: Side, server: LocalServer, fault: Any) -> None:
+    """And never given to the program."""
+    server.next(fault=fault)
+    bench = rig(side, server)
+    assert ask(side, bench, "plain") == HELLO
+    assert [event.outcome for event in bench.recorder.of(AttemptFinished)] == ["error", "ok"]
+
+
+def test_a_body_that_is_no_answer_may_have_been_paid_for(side: Side, server: LocalServer) -> None:
+    """Whoever wants no ambiguous retry gets the error."""
+    server.next(fault="truncated_json")
+    bench = rig(side, server, Retry(retry_ambiguous=False))
+    assert type(ask(side, bench, "plain")) is openai.APIResponseValidationError
+    assert server.count() == 1
+
+
+def test_an_answer_that_displeases_is_an_answer(side: Side, server: LocalServer, mode: str) -> None:
+    """Filtered, refused, cut for its length: one request, unchanged."""
+    server.next(fault="content_filter")
+    bench = rig(side, server)
+    ask(side, bench, mode)
+    assert bench.finished.finish_reason == "content_filter"
+    assert bench.finished.outcome == "ok"
+    assert server.count() == 1
+
+
+def test_a_full_connection_pool_is_waited_for(server: LocalServer) -> None:
+    """The request was not sent: asking again is safe also where ambiguity is not."""
+    gate = server.gate()
+    clock, recorder = FakeClock(), Recorder()
+    clock.asleep = lambda seconds: _release(gate, recorder)  # type: ignore[method-assign, assignment]
+
+    async def program() -> Any:
+        stack = llmstack.Stack([Retry(attempts=2, retry_ambiguous=False), recorder], clock=clock)
+        http = httpx2.AsyncClient(limits=httpx2.Limits(max_connections=1))
+        options: dict[str, Any] = {"timeout": httpx2.Timeout(20, pool=0.05), "http_client": http}
+        key = "sk-test-not-a-key"
+        async with llmstack.AsyncOpenAI(base_url=server.base_url, api_key=key, stack=stack, **options) as client:
+            first = asyncio.ensure_future(client.chat.completions.create(model="m", messages=MESSAGES))  # type: ignore[call-overload]
+            await asyncio.to_thread(server.wait_for, lambda server: server.count() == 1)
+            second = await client.chat.completions.create(model="m", messages=MESSAGES)  # type: ignore[call-overload]
+            await first
+        return second
+
+    assert asyncio.run(program()).choices[0].message.content == HELLO
+    assert [type(event.error) for event in recorder.of(RetryScheduled)] == [openai.APITimeoutError]
+    assert server.count() == 2
+
+
+async def _release(gate: Any, recorder: Recorder) -> None:
+    """Let the first call go, and wait until it has given its connection back."""
+    gate.release()
+    while len(recorder.of(AttemptFinished)) < 2:  # noqa: ASYNC110 - an observer cannot wake a task
+        await asyncio.sleep(0.001)
+
+
 # Streams ------------------------------------------------------------------------------------------------------------
 
 
@@ -311,6 +372,34 @@ def test_a_stream_that_fails_after_its_first_content_is_not_sent_again(
     assert server.count() == 1
     assert bench.finished.outcome == "error"
     gate.release()
+
+
+@pytest.mark.parametrize("fault", ["bad_json_event", "truncated_sse", "html", "empty", "error_body"])
+def test_a_stream_that_is_none_is_opened_again(side: Side, server: LocalServer, fault: Any) -> None:
+    """Broken JSON, or no events at all, before any content. (One that is cut inside an event only in strict mode.)"""
+    server.next(fault=fault, after=1)
+    bench = rig(side, server, Retry(wait=WAIT, strict=fault == "truncated_sse"))
+    assert ask(side, bench, "streamed") == HELLO
+    assert server.count() == 2
+
+
+def test_a_stream_that_just_stops_ends_quietly(side: Side, server: LocalServer) -> None:
+    """As with the SDK; the events know better."""
+    server.next(fault="no_finish")
+    bench = rig(side, server)
+    assert ask(side, bench, "streamed") == HELLO
+    assert bench.finished.outcome == "incomplete"
+
+
+def test_in_strict_mode_it_is_a_lost_connection(side: Side, server: LocalServer) -> None:
+    """By an option of the call, or of the plugin. After the content it is raised, not sent again."""
+    server.next(fault="no_finish", times=2)
+    bench = rig(side, server)
+    with llmstack.options(strict=True):
+        assert type(ask(side, bench, "streamed")) is openai.APIConnectionError
+    bench = rig(side, server, Retry(strict=True))
+    assert type(ask(side, bench, "streamed")) is openai.APIConnectionError
+    assert server.count() == 2
 
 
 def test_a_silent_stream_is_not_a_slow_call(side: Side, server: LocalServer) -> None:

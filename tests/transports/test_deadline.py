@@ -4,9 +4,11 @@ import itertools
 import os
 import socket
 import threading
+from typing import Any
 
 import httpcore2
 import httpx2
+import openai
 import pytest
 
 import llmstack
@@ -14,7 +16,7 @@ from llmstack import AsyncOpenAI, OpenAI, Stack
 from llmstack.testing import LocalServer
 from llmstack.transports.deadline import Limit, Stale, guarded, limited
 
-ASK = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+ASK: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 KEY = {"authorization": "Bearer sk-test-not-a-key"}
 AGES = 120.0
 
@@ -32,9 +34,9 @@ class Client:
     def __init__(self, *, asynchronous):
         self._http = guarded(httpx2.AsyncClient() if asynchronous else httpx2.Client())
 
-    async def send(self, url, left, *, timeout=None, content=b"{}"):
-        """Send a request whose deadline `left` tells of."""
-        timeouts = limited(timeout, left)
+    async def send(self, url, left, *, each=None, content=b"{}"):
+        """Send a request whose deadline `left` tells of, and whose time-outs are `each`."""
+        timeouts = limited(each, left)
         if isinstance(self._http, httpx2.Client):
             return self._http.post(url, content=content, timeout=timeouts, headers=KEY)
         return await self._http.post(url, content=content, timeout=timeouts, headers=KEY)
@@ -106,7 +108,7 @@ async def test_each_time_out_still_counts_for_itself(client, server):
     """A read that takes longer than its own time-out, long before the deadline."""
     gate = server.gate()
     with pytest.raises(httpx2.ReadTimeout):
-        await client.send(f"{server.base_url}/chat/completions", lambda: AGES, timeout=httpx2.Timeout(5, read=0.05))
+        await client.send(f"{server.base_url}/chat/completions", lambda: AGES, each=httpx2.Timeout(5, read=0.05))
     gate.release()
 
 
@@ -142,7 +144,7 @@ async def test_a_kept_connection_that_is_reset_is_stale_too(client, server):
 
 
 def test_a_limit_is_a_number_of_seconds():
-    """Of those that there are when it is made, for whoever does not know more; never 0, which some take for "at once"."""
+    """Of those left when it is made, for whoever does not know more; never 0, by which some mean "at once"."""
     assert Limit(5.0, lambda: 3.0) == 3.0
     assert Limit(2.0, lambda: 3.0) == 2.0
     assert Limit(None, lambda: 3.0) == 3.0
@@ -153,10 +155,10 @@ def test_a_limit_is_a_number_of_seconds():
 def test_guarding_twice_is_guarding_once():
     """A program may hand the same HTTP client to several of ours."""
     http = httpx2.Client()
-    pool = guarded(http)._transport._pool  # type: ignore[attr-defined]
-    backend = pool._network_backend
+    pool: Any = guarded(http)._transport._pool  # type: ignore[attr-defined] # noqa: SLF001 - as the code looks behind it
+    backend = pool._network_backend  # noqa: SLF001
     guarded(http)
-    assert pool._network_backend is backend
+    assert pool._network_backend is backend  # noqa: SLF001
     http.close()
 
 
@@ -164,7 +166,7 @@ def test_what_has_no_network_is_left_alone():
     """A mock."""
     mock = httpx2.MockTransport(lambda _: httpx2.Response(200))
     http = guarded(httpx2.Client(transport=mock))
-    assert http._transport is mock
+    assert http._transport is mock  # noqa: SLF001 - nothing public tells
     assert http.get("http://scripted.invalid/", timeout=limited(None, lambda: 3.0)).status_code == 200
     http.close()
 
@@ -176,9 +178,9 @@ def test_an_http_client_of_the_programs_own_is_guarded(server):
         httpx2.Client() as http,
         OpenAI(base_url=server.base_url, api_key="sk-test-not-a-key", http_client=http, stack=Stack([])) as client,
         llmstack.options(deadline=0.2),
-        pytest.raises(llmstack.clients.openai.APITimeoutError),
+        pytest.raises(openai.APITimeoutError),
     ):
-        client.with_options(max_retries=0).chat.completions.create(**ASK)  # type: ignore[call-overload]
+        client.with_options(max_retries=0).chat.completions.create(**ASK)
 
 
 async def test_the_connections_of_each_event_loop_are_guarded(server):
@@ -186,8 +188,8 @@ async def test_the_connections_of_each_event_loop_are_guarded(server):
     server.next(fault="drip", part="headers", interval=0.5, times=None)
     client = AsyncOpenAI(base_url=server.base_url, api_key="sk-test-not-a-key", stack=Stack([]), max_retries=0)
     async with client:
-        with llmstack.options(deadline=0.2), pytest.raises(llmstack.clients.openai.APITimeoutError):
-            await client.chat.completions.create(**ASK)  # type: ignore[call-overload]
+        with llmstack.options(deadline=0.2), pytest.raises(openai.APITimeoutError):
+            await client.chat.completions.create(**ASK)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -201,8 +203,8 @@ def test_the_connections_of_a_forked_process_are_guarded(server):
             code = 1
             try:
                 with llmstack.options(deadline=0.2):
-                    client.chat.completions.create(**ASK)  # type: ignore[call-overload]
-            except llmstack.clients.openai.APITimeoutError:
+                    client.chat.completions.create(**ASK)
+            except openai.APITimeoutError:
                 code = 0
             finally:
                 os._exit(code)
