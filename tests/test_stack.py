@@ -43,7 +43,7 @@ def test_a_list_is_taken_as_written_outer_first():
 
 def test_the_default_stack_is_in_its_declared_order():
     """What a client without stack= gets."""
-    assert list(Stack.default().plugins) == ["retry", "logging"]
+    assert list(Stack.default().plugins) == ["retry", "logging", "sentry"]
 
 
 def test_explain_shows_name_stage_and_class():

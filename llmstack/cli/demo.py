@@ -20,11 +20,12 @@ from llmstack import AsyncOpenAI, OpenAI, Stack
 from llmstack.cli.failure import UsageError, explained
 from llmstack.cli.layers import Guard, Memo, Timing
 from llmstack.cli.measure import duration
+from llmstack.cli.observed import Observed
 from llmstack.cli.report import Report, Result
 from llmstack.cli.scene import Program, Scene, scenes
 from llmstack.cli.terminal import console
 from llmstack.cli.trace import Trace, Trail
-from llmstack.middleware import Logging, Retry
+from llmstack.middleware import Retry
 from llmstack.testing import LocalServer
 
 FAKE_KEY = "sk-test-not-a-key"
@@ -70,7 +71,8 @@ class _Stage:
         # Fixed, so that every demo looks the same; by default it grows with each attempt and is randomised.
         retry = Retry() if server is None else Retry(wait=tenacity.wait_fixed(0.1))
         self._timing = Timing()
-        self._stack = Stack.ordered([self._timing, Guard(), Memo(), retry, Logging()])
+        self._observed = Observed()
+        self._stack = Stack.ordered([self._timing, Guard(), Memo(), retry, *self._observed.plugins])
         self._trace = Trace()
         traced = self._trace.around(self._stack)
         self._report = Report(console())
@@ -110,8 +112,15 @@ class _Stage:
         seconds = time.perf_counter() - started
         trails = list(self._trace.trails.values())[before:]
         problem = _problem(scene, trails, exact=self._server is not None)
-        got = tuple(self._program.got)
-        return Result(scene=scene, trails=trails, got=got, error=error, seconds=seconds, problem=problem)
+        return Result(
+            scene=scene,
+            trails=trails,
+            got=tuple(self._program.got),
+            error=error,
+            seconds=seconds,
+            written=self._observed.look(),
+            problem=problem,
+        )
 
     def _introduce(self) -> None:
         where = "a local server that misbehaves on order" if self._server else f"the service at {self._client.base_url}"

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from llmstack import Usage
 from llmstack.cli.measure import duration, tokens
+from llmstack.cli.observed import Written
 from llmstack.cli.path import Marks, marks_for, path
 from llmstack.cli.scene import Scene
 from llmstack.cli.text import escaped, shortened
@@ -33,6 +34,7 @@ class Result:
         got: What the program received.
         error: What was raised to the program, in words; empty if nothing was.
         seconds: How long it all took.
+        written: What Logging and Sentry wrote of it.
         problem: How it differs from what must come of it; empty if it does not.
     """
 
@@ -41,6 +43,7 @@ class Result:
     got: Sequence[str]
     error: str
     seconds: float
+    written: Written
     problem: str
 
     @property
@@ -95,6 +98,8 @@ class Report:
         for line in self._ways(result.trails):
             self.console.print(Padding(line, (0, 0, 0, 3), expand=False))
         self.console.print(Padding(Text(facts(result, self.marks), "dim"), (0, 0, 0, 3), expand=False))
+        if result.scene.observed:
+            self._observers(result.written)
         if result.scene.note:
             self.console.print(Padding(Text(result.scene.note, "italic"), (0, 0, 0, 3), expand=False))
         if result.problem:
@@ -122,6 +127,16 @@ class Report:
     def _outcome(self, result: Result) -> Text:
         style = {"ok": "green", "incomplete": "yellow"}.get(result.scene.outcome, "red")
         return Text(", ".join(sorted(set(result.outcomes))), style)
+
+    def _observers(self, written: Written) -> None:
+        for line in written.lines:
+            self._row("log", Text(line, "dim"))
+        if written.errors is None:
+            return
+        for crumb in written.crumbs:
+            self._row("Sentry", Text(f"breadcrumb: {crumb}", "dim"))
+        error = "one error event" if written.errors == 1 else f"{written.errors or 'no'} error events"
+        self._row("Sentry", Text(error, "dim"))
 
     def _row(self, label: str, text: Text) -> None:
         grid = Table.grid()

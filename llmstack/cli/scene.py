@@ -97,6 +97,7 @@ class Scene:
         statuses: What each of their requests must bring.
         turn: What must be seen on the way.
         streamed: True if the text appears piece by piece.
+        observed: True if what Logging and Sentry wrote is shown.
         live: True if it may be played to the real service: cheap, and without a fault to order.
     """
 
@@ -110,6 +111,7 @@ class Scene:
     statuses: Sequence[int] = (200,)
     turn: Step = ""
     streamed: bool = False
+    observed: bool = False
     live: bool = True
 
 
@@ -159,6 +161,7 @@ def _faulty() -> Iterable[Scene]:
         play=lambda program: program.ask("What is a retry?"),
         prepare=lambda server: server.next(429, path=_CHAT, headers={"retry-after-ms": "150"}),
         statuses=(429, 200),
+        observed=True,
         live=False,
     )
     yield Scene(
@@ -179,6 +182,7 @@ def _faulty() -> Iterable[Scene]:
         prepare=lambda server: server.next(path=_CHAT, fault="cut", after=5, event_delay=0.03),
         outcome="error",
         streamed=True,
+        observed=True,
         live=False,
     )
 

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from llmstack.middleware.logging import Logging
 from llmstack.middleware.retry import CircuitBreaker, Retry, RetryBudget
+from llmstack.middleware.sentry import Sentry
 
-__all__ = ["CircuitBreaker", "Logging", "Retry", "RetryBudget"]
+__all__ = ["CircuitBreaker", "Logging", "Retry", "RetryBudget", "Sentry"]

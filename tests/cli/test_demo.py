@@ -1,5 +1,6 @@
 """The demo, as a user runs it: every outcome as it must be, and fit for 80 columns."""
 
+import json
 import re
 
 import pytest
@@ -26,6 +27,18 @@ def test_the_demo_shows_what_it_promises(demo):
 
 
 @pytest.mark.slow
+def test_the_demo_shows_what_logging_and_sentry_made_of_a_saved_call(demo):
+    """One line, one breadcrumb, no error; and one error for the call that was lost."""
+    saved, lost = (part.split("\n\n")[0] for part in demo.stdout.split("   log     ")[1:])
+    line, rest = saved.split("   Sentry  ", 1)
+    fields = json.loads(" ".join(line.split()))
+    assert (fields["event"], fields["outcome"], fields["attempts"]) == ("llm.call", "ok", 2)
+    assert rest.startswith("breadcrumb: attempt 1 failed: another follows\n   Sentry  no error events\n")
+    assert "   Sentry  one error event\n" in lost
+    assert '"error.type": "APIConnectionError"' in " ".join(lost.split())
+
+
+@pytest.mark.slow
 def test_no_line_is_wider_than_a_terminal(demo):
     """At 80 columns nothing is longer than 80."""
     assert [line for line in demo.stdout.splitlines() if len(line) > 80] == []
@@ -35,7 +48,8 @@ def test_no_line_is_wider_than_a_terminal(demo):
 def test_the_demo_is_the_same_every_time_but_for_the_times(llmstack_alone, demo):
     """Two runs differ in their times only."""
     again = llmstack_alone("demo")
-    plain = [re.sub(r"\s*\d[\d.]* m?s", "", text) for text in (demo.stdout, again.stdout)]
+    logged = [re.sub(r" +log +{.*?} *\n", "", text, flags=re.DOTALL) for text in (demo.stdout, again.stdout)]
+    plain = [re.sub(r"\s*\d[\d.]* m?s", "", text) for text in logged]
     assert plain[0] == plain[1]
 
 
