@@ -111,8 +111,7 @@ class Reply:
     def content(self) -> bytes | None:
         """The JSON text as bytes; the raw bytes of a reply that is no JSON; None if there are none."""
         if self._content is None and self.body is not None:
-            text = json.dumps(self.body, ensure_ascii=False, separators=(",", ":"))
-            object.__setattr__(self, "_content", text.encode())
+            object.__setattr__(self, "_content", _encoded(self.body))
         content: bytes | None = self._content
         return content
 
@@ -194,6 +193,13 @@ class Reply:
     def _field(self, name: str) -> Any:
         body = self.body
         return body.get(name) if isinstance(body, Mapping) else None
+
+
+def _encoded(body: Any) -> bytes:
+    try:
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:  # half a surrogate pair is text in JSON, but none in UTF-8: escaped it passes
+        return json.dumps(body, separators=(",", ":")).encode()
 
 
 def _parse(content: bytes | None) -> Any:

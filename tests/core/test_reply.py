@@ -1,5 +1,7 @@
 """Reply: lazy, frozen, quiet."""
 
+import json
+
 import pytest
 
 from llmstack import Reply, Usage
@@ -102,3 +104,9 @@ def test_body_and_content_together_are_refused():
 def test_repr_holds_no_content():
     """It ends up in logs."""
     assert repr(Reply(CHAT, cached=True, complete=False)) == "<Reply 200 cached incomplete>"
+
+
+def test_half_a_surrogate_pair_survives():
+    """A model may stop in the middle of an emoji: JSON can say it, UTF-8 cannot."""
+    body = {"text": "\ud83d"}
+    assert json.loads(Reply(body).content or b"") == body

@@ -1,0 +1,104 @@
+"""What may stand in a log line: no secret, no control character, nothing endless."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from llmstack.secrets import mask
+
+LONGEST = 1000
+"""Characters of a field that is no content: ids and codes are shorter, and servers send what they like."""
+
+GUARD = 4096
+"""Characters looked at beyond the cut, so that what straddles it is still known for a secret."""
+
+_DEEPEST = 16
+
+# C0, DEL and C1 (terminal sequences, forged lines), line and paragraph separator, marks that turn the direction of
+# reading (Unicode TR 36, "Trojan Source"), the byte order mark, and surrogates, which no encoding can write.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+_PLAIN = re.compile(r"[^\s\"=]+")
+
+
+def escaped(text: str) -> str:
+    r"""The text with control characters written out, as ``\n``, ``\x1b`` or ``\u2028``.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        A text that is one line, moves no cursor and can be encoded.
+    """
+    return _UNSAFE.sub(lambda found: _named(found.group()), text)
+
+
+def _named(character: str) -> str:
+    common = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}.get(character)
+    code = ord(character)
+    return common or (f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}")  # noqa: PLR2004 - one byte
+
+
+def shown(text: str, limit: int = LONGEST, clean: Callable[[str], str] = mask, *, length: int | None = None) -> str:
+    """A text as a log line may show it.
+
+    Args:
+        text: Any text, or the first `limit` + `GUARD` characters of one.
+        limit: Characters shown at most, not counting escapes and the mark of the cut.
+        clean: What masks its secrets.
+        length: Characters of the whole text, if `text` is its beginning.
+
+    Returns:
+        The text masked, cut and escaped.
+    """
+    length = len(text) if length is None else length
+    head = text[: limit + GUARD]
+    done = clean(head)
+    if len(head) < length:
+        # What was cut in two at the end of `head` could not be known for what it is.
+        done = done[: max(0, len(done) - GUARD)]
+    # A short text stays whole, also if what stands in the place of a secret is longer.
+    cut = len(head) < length or (length > limit and len(done) > limit)
+    return f"{escaped(done[:limit])}… [{length} characters]" if cut else escaped(done)
+
+
+def tidy(value: Any, text: Callable[[str], str] = shown, depth: int = 0) -> Any:
+    """A JSON value of whatever was given, with all its texts as `text` shows them.
+
+    Args:
+        value: Anything.
+        text: What is done to each text, keys included.
+        depth: How deep in the whole this is.
+
+    Returns:
+        A copy of mappings, lists, texts, numbers; other things by their text.
+    """
+    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
+        if depth >= _DEEPEST:
+            return "[nested too deep]"
+        if isinstance(value, Mapping):
+            return {text(str(key)): tidy(item, text, depth + 1) for key, item in value.items()}
+        return [tidy(item, text, depth + 1) for item in value]
+    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return text(str(value))  # JSON has no NaN either
+
+
+def as_text(name: str, fields: Mapping[str, Any]) -> str:
+    """A line as text: ``llm.call call_id=call_12 outcome=ok tags={"team":"search"}``.
+
+    Args:
+        name: The event's name.
+        fields: Tidy fields.
+    """
+    return " ".join([name, *(f"{key}={_valued(value)}" for key, value in fields.items())])
+
+
+def _valued(value: Any) -> str:
+    if isinstance(value, str):
+        return value if _PLAIN.fullmatch(value) else '"' + value.replace('"', r"\"") + '"'
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
