@@ -22,6 +22,7 @@ from llmstack._core.usage import Usage
 from llmstack._drivers.clock import SystemClock
 from llmstack._plugins.registry import Registry, as_plugin, placement, plugin_name
 from llmstack._wire.answer import replayed
+from llmstack._wire.verify import verify
 from llmstack.errors import PluginNotFoundError
 from llmstack.transports.openai import OpenAITransport
 
@@ -61,6 +62,7 @@ class Stack:
             price=self._price,
             replay=replayed,
             layered=bool(layers),
+            verify=verify,
         )
 
     @classmethod
@@ -82,10 +84,13 @@ class Stack:
 
     @classmethod
     def default(cls) -> Self:
-        """The stack of a client that names none, safe for any program: Retry and Logging."""
-        from llmstack.middleware import Logging, Retry
+        """The stack of a client that names none, safe for any program: Retry, Logging and Sentry.
 
-        return cls.ordered([Retry(), Logging()])
+        Logging is quiet until the program configures logging, Sentry asleep until it initialises sentry-sdk.
+        """
+        from llmstack.middleware import Logging, Retry, Sentry
+
+        return cls.ordered([Retry(), Logging(), Sentry()])
 
     @classmethod
     def from_config(cls, path: str | PathLike[str]) -> Self:

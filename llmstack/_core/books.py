@@ -112,9 +112,11 @@ class Attempt:
         self._call.progress.reply = reply
         self._tell(reply, None)
 
-    def failed(self, error: BaseException) -> None:
-        """It brought an error."""
-        self._tell(None, error)
+    def failed(self, error: BaseException, reply: Reply | None = None) -> None:
+        """It brought an error; or a reply that is none, and what is wrong with it."""
+        if reply is not None:
+            self._call.progress.reply = reply
+        self._tell(reply, error)
 
     def streamed(self, seen: Reply, error: BaseException | None, interruption: BaseException | None) -> None:
         """Its stream has ended, in whatever way; `seen` is what arrived."""

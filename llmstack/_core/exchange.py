@@ -79,7 +79,14 @@ class Exchange:
             reply that came early and is replayed as the stream that the program asked for.
         """
         self.books.open()
-        reply = yield from self._passage.start()
+        try:
+            reply = yield from self._passage.start()
+        except BaseException as raised:
+            rejected, foreign = self._passage.rejected, self.call.progress.foreign
+            if rejected is not None and foreign and raised is foreign[-1]:
+                # The call was answered, if badly: status, request id and usage are known.
+                self.books.close(reply=rejected, error=raised)
+            raise
         if reply is None:
             if not self.engine.layered:
                 # Nobody could send again or hold back, so nothing waits for content.
@@ -147,7 +154,7 @@ class Exchange:
             raise
         if failure is not None:
             yield from self._conclude(opened, failure)
-            if not self.engine.layered:
+            if not (self.engine.layered or opened.call.verify or opened.call.strict):
                 # The SDK's own loop raises at the events that it takes for errors.
                 self._pending = None
         elif data is None or (opened.incoming.watch.done and not self._released):

@@ -44,13 +44,14 @@ class Passage:
     Attributes:
         opened: The last stream that was opened; None before the first.
         seen: What had arrived of that stream when it ended.
+        rejected: What the last send brought, if it was no answer; see `Call.verify`.
         stopped: Set when the program has stopped reading: nothing more is sent.
         interruption: The cancellation or KeyboardInterrupt that struck this call. The flow may still settle its
             accounts, but sends, sleeps and waits no more.
     """
 
-    __slots__ = ("_books", "_call", "_engine", "_parked", "_refusal", "_refusals", "interruption", "opened", "seen",
-                 "stopped")  # fmt: skip
+    __slots__ = ("_books", "_call", "_engine", "_parked", "_refusal", "_refusals", "interruption", "opened", "rejected",
+                 "seen", "stopped")  # fmt: skip
 
     def __init__(self, call: Call, engine: Engine, books: Books) -> None:
         """Take a call; nothing happens until `start`."""
@@ -62,6 +63,7 @@ class Passage:
         self._refusals = 0
         self.opened: Opened | None = None
         self.seen: Reply | None = None
+        self.rejected: Reply | None = None
         self.stopped = False
         self.interruption: BaseException | None = None
 
@@ -190,11 +192,14 @@ class Passage:
     def _send(self, call: Call, flow: Flow[Reply], *, whole: bool) -> Flow[Reply | None]:
         filters = Filters(call) if call.filters else None
         attempt = self._books.attempt(call)
+        self.rejected = None
         try:
             attempt.start()
             answer = yield from self._engine.transport.send(call)
             if whole and not isinstance(answer, Reply):
                 answer = yield from read_whole(call, answer, filters)
+            if call.verify and isinstance(answer, Reply):
+                self._verify(call, answer, attempt, whole=whole)
         except BaseException as error:
             call.progress.foreign.append(error)
             attempt.failed(error)
@@ -206,6 +211,18 @@ class Passage:
         _suspended.add(flow)
         self._parked.append(self.opened)
         return None
+
+    def _verify(self, call: Call, answer: Reply, attempt: Attempt, *, whole: bool) -> None:
+        error = self._engine.verify(call, answer)
+        if error is None:
+            return
+        attempt.failed(error, answer)
+        if not whole:  # one of several branches does not speak for the call
+            self.rejected = answer
+        try:
+            raise error
+        finally:
+            del error  # it holds this frame
 
     # Refusing ---------------------------------------------------------------------------------------------------
 

@@ -67,7 +67,10 @@ class Watch(Protocol):
 
     @property
     def failure(self) -> Exception | None:
-        """The error that an error event reported, as the SDK would raise it."""
+        """The error that an error event reported, as the SDK would raise it; or what else is wrong with the stream.
+
+        A watch that keeps the exception itself makes a cycle with its traceback: better make a fresh one each time.
+        """
         ...
 
     def feed(self, data: bytes, /) -> Sequence[ServerEvent]:
@@ -147,6 +150,7 @@ class Engine:
         emit: Tells the observers; None if there are none, so that no event is built.
         price: What a model's usage costs in US dollars, None if unknown.
         replay: Turns a complete reply into the events of a stream.
+        verify: Tells what is wrong with a complete reply, for calls that ask for it by `verify`; a fresh exception.
         layered: True if there is any layer. Without one nothing can retry or hold back, so nothing waits.
     """
 
@@ -157,6 +161,7 @@ class Engine:
     price: Callable[[str, Usage], Decimal | None]
     replay: Callable[[Call, Reply], Sequence[ServerEvent]]
     layered: bool
+    verify: Callable[[Call, Reply], Exception | None] = lambda _call, _reply: None
 
 
 Headers = Mapping[str, str]

@@ -15,7 +15,7 @@ from typing import Any, get_args, get_origin
 import anyio
 import httpx2
 import openai
-from openai import APIConnectionError, APIError, APITimeoutError, NotGiven, Omit
+from openai import APIConnectionError, APIError, APIResponseValidationError, APITimeoutError, NotGiven, Omit
 from openai._base_client import AsyncAPIClient, BaseClient, SyncAPIClient
 from openai._constants import DEFAULT_MAX_RETRIES, RAW_RESPONSE_HEADER
 from openai._models import FinalRequestOptions
@@ -27,6 +27,7 @@ __all__ = [
     "NotGiven",
     "Omit",
     "api_error",
+    "body_error",
     "final_cast",
     "is_legacy_httpx",
     "merged_body",
@@ -37,6 +38,7 @@ __all__ = [
     "secrets_sent",
     "sends_idempotency_key",
     "translated",
+    "validation_error",
 ]
 
 for _owner, _names in (
@@ -103,12 +105,26 @@ def own_stream_class(stream_cls: Any, ours: Any, theirs: Any) -> Any:
     return ours[get_args(stream_cls)] if get_origin(stream_cls) is theirs else stream_cls
 
 
-def api_error(payload: Any, request: Any) -> APIError:
-    """The error that the SDK raises for an error event in a stream."""
+def api_error(payload: Any, request: Any, *, otherwise: str = "An error occurred during streaming") -> APIError:
+    """The error that the SDK raises for an error event in a stream; `otherwise` is said if the payload says nothing."""
     message = payload.get("message") if isinstance(payload, Mapping) else None
     if not message or not isinstance(message, str):
-        message = "An error occurred during streaming"
+        message = otherwise
     return APIError(message=message, request=request, body=payload)
+
+
+def body_error(payload: Any, response: Any) -> APIError:
+    """The error for a 200 whose body reports one; it knows its ``request_id`` as the SDK's status errors do."""
+    error = api_error(payload, response.request, otherwise="The answer reports an error.")
+    error.request_id = response.headers.get("x-request-id")  # type: ignore[attr-defined]
+    return error
+
+
+def validation_error(message: str, *, response: Any, body: object) -> APIResponseValidationError:
+    """The error for a 200 whose body is no answer; it knows its ``request_id`` as the SDK's status errors do."""
+    error = APIResponseValidationError(response, body, message=message)
+    error.request_id = response.headers.get("x-request-id")  # type: ignore[attr-defined]
+    return error
 
 
 def translated(error: Exception, request: Any) -> Exception:

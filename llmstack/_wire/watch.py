@@ -3,67 +3,155 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from llmstack._core.call import Call
 from llmstack._core.reply import Reply
 from llmstack._core.usage import Usage
 from llmstack._wire.assembly import assembly
+from llmstack._wire.fault import bad_event, bare_response, cut_short, no_stream
+from llmstack._wire.jsontext import MALFORMED, parse
+from llmstack._wire.request import bare_request
 from llmstack._wire.sse import Decoder, ServerSentEvent
 
 MAX_KEPT = 64 * 1024 * 1024
 """Bytes of a body that is not streamed as events, but read lazily, that are kept for the layers."""
 
 
-class EventWatch:
-    """Watches a stream of server-sent events."""
+MAX_JUDGED = 64 * 1024
+"""Bytes of a body without any event that are kept to say what it was."""
 
-    __slots__ = ("_assembly", "_decoder", "_error", "_headers", "_status", "content", "done", "failure")
+_BLANK: Final = len(b"\r\n\r\n")
+"""How much of the end of a stream tells whether it ended between two events."""
+
+
+class EventWatch:
+    """Watches a stream of server-sent events.
+
+    With `call.verify` an event that is no JSON, and a body without any event, is a failure; with `call.strict` also an
+    end that does not say that it is one.
+    """
+
+    __slots__ = ("_assembly", "_decoder", "_endpoint", "_error", "_failure", "_headers", "_judged", "_request", "_size",
+                 "_status", "_stopped", "_strict", "_tail", "_verify", "content", "done")  # fmt: skip
 
     def __init__(self, call: Call, status: int, headers: Mapping[str, str], error: Callable[[Any], Exception]) -> None:
         """Watch a reply to `call`; `error` makes the exception for an error event's payload."""
         choices = call.params.get("n")
+        self._endpoint, self._verify, self._strict = call.endpoint, call.verify, call.strict
         self._decoder = Decoder()
         self._assembly = assembly(call.endpoint, choices=choices if isinstance(choices, int) else 1)
         self._status = status
         self._headers = headers
         self._error = error
+        # What makes the failure, not the failure: its traceback would hold what holds this watch.
+        self._failure: Callable[[], Exception] | None = None
+        self._request: Any = None
+        if call.verify or call.strict:
+            # Every error of the SDK knows its request.
+            self._request = getattr(error(None), "request", None) or bare_request(call)
+        self._judged: list[bytes] | None = [] if call.verify else None
+        self._size = 0
+        self._tail = b""
+        self._stopped = False
         self.content = False
         self.done = False
-        self.failure: Exception | None = None
+
+    @property
+    def failure(self) -> Exception | None:
+        """What is wrong with the stream; a fresh exception each time."""
+        return None if self._failure is None else self._failure()
 
     def feed(self, data: bytes) -> Sequence[ServerSentEvent]:
         """Take bytes, return the events they completed."""
-        return self._note(self._decoder.feed(data))
+        if self._judged is not None:
+            if self._size < MAX_JUDGED:
+                self._judged.append(data[: MAX_JUDGED - self._size])
+            self._size += len(data)
+        if self._strict:
+            self._tail = (self._tail + data[-_BLANK:])[-_BLANK:]
+        try:
+            return self._note(self._decoder.feed(data))
+        except UnicodeDecodeError as error:
+            return self._unreadable(error)
 
     def end(self) -> Sequence[ServerSentEvent]:
         """The bytes have ended."""
-        return self._note(self._decoder.end())
+        try:
+            events = self._note(self._decoder.end())
+        except UnicodeDecodeError as error:
+            return self._unreadable(error)
+        if self._failure is None:
+            if self._judged is not None:
+                self._failure = self._no_stream()
+            elif self._strict and not self._finished():
+                self._failure = partial(cut_short, self._request)
+        return events
 
     def _note(self, events: list[ServerSentEvent]) -> list[ServerSentEvent]:
-        seen = self._assembly
-        for event in events:
+        seen, verify = self._assembly, self._verify
+        if events:
+            self._judged = None
+        for i, event in enumerate(events):
+            if verify and self._failure is None and self._is_bad(event):
+                self._failure = self._bad_event(event.data)
+                self.content = seen.content
+                del events[i:]
+                break
             content = seen.content
             payload = seen.note(event)
-            if payload is not None and self.failure is None:
-                self.failure = self._error(payload)
+            if payload is not None and self._failure is None:
+                self._failure = partial(self._error, payload)
                 self.content = content  # what counts is what came before it
-        if self.failure is None:
+        if self._failure is None:
             self.content = seen.content
         self.done = seen.done
         return events
 
+    def _unreadable(self, error: UnicodeDecodeError) -> list[ServerSentEvent]:
+        if not self._verify or self._failure is not None:
+            raise error
+        self._failure = self._no_stream() if self._judged is not None else self._bad_event(error.object)
+        return []
+
+    def _is_bad(self, event: ServerSentEvent) -> bool:
+        """Whether the SDK would fail to read an event."""
+        self._stopped = self._stopped or event.data.startswith("[DONE]")
+        # The assembly reads only what may matter to it, so nothing is read twice once content has come.
+        return not self._stopped and parse(event.data) is MALFORMED
+
+    def _finished(self) -> bool:
+        seen = self._assembly
+        if seen.done:
+            return True
+        seen.end()
+        blank = self._tail.replace(b"\r\n", b"\n").replace(b"\r", b"\n").endswith(b"\n\n")
+        return blank and seen.complete()  # else it ended inside an event
+
+    # What went wrong. None of it holds this watch.
+
+    def _no_stream(self) -> Callable[[], Exception]:
+        return partial(no_stream, self._endpoint, self._response(b"".join(self._judged or ())), self._size)
+
+    def _bad_event(self, data: object) -> Callable[[], Exception]:
+        return partial(bad_event, self._endpoint, self._response(), data)
+
+    def _response(self, content: bytes = b"") -> Any:
+        return bare_response(self._status, self._headers, self._request, content)
+
     def reply(self, *, ended: bool) -> Reply:
         """The reply put together from the events that went by."""
+        seen = self._assembly
         if ended:
-            self._assembly.end()
+            seen.end()
         return Reply(
-            self._assembly.body,
+            seen.body,
             status=self._status,
             headers=self._headers,
-            complete=self.failure is None and self._assembly.complete(),
-            events=self._assembly.events(),
-            usage=lambda: Usage.from_json(self._assembly.usage()),
+            complete=self._failure is None and seen.complete(),
+            events=seen.events(),
+            usage=lambda: Usage.from_json(seen.usage()),
         )
 
 

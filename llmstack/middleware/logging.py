@@ -13,10 +13,10 @@ import anyio.to_thread
 from llmstack import Call, CallInfo, Flow, Next, Reply, Stage, hookimpl
 from llmstack.background import Background
 from llmstack.events import Event
-from llmstack.middleware.log_content import Capture, cleaned
-from llmstack.middleware.log_fields import about, attempt_fields, call_fields, failure, line_of
-from llmstack.middleware.log_route import ProgramRoute, Route, StreamRoute, Write
-from llmstack.middleware.log_text import tidy
+from llmstack.middleware._logging.content import Capture, cleaned
+from llmstack.middleware._logging.fields import about, attempt_fields, call_fields, failure, line_of
+from llmstack.middleware._logging.route import ProgramRoute, Route, StreamRoute, Write
+from llmstack.middleware._logging.text import tidy
 from llmstack.redaction import redact as redact_common
 from llmstack.secrets import mask
 

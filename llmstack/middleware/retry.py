@@ -16,11 +16,11 @@ from llmstack.effects import emit, monotonic, now, sleep
 from llmstack.errors import CircuitOpenError
 from llmstack.events import CircuitClosed, CircuitOpened, RetryScheduled, RetryStopped
 from llmstack.hookspecs import hookimpl
-from llmstack.middleware.circuit import Change, CircuitBreaker, Circuits
-from llmstack.middleware.retry_after import retry_after
-from llmstack.middleware.retry_budget import Buckets, RetryBudget
-from llmstack.middleware.retry_policy import is_outage, is_passing
-from llmstack.middleware.retry_run import Run, State
+from llmstack.middleware._retry.after import retry_after
+from llmstack.middleware._retry.budget import Buckets, RetryBudget
+from llmstack.middleware._retry.circuit import Change, CircuitBreaker, Circuits
+from llmstack.middleware._retry.policy import is_outage, is_passing
+from llmstack.middleware._retry.run import Run, State
 from llmstack.transports.delivery import Delivery, delivery
 
 __all__ = ["MAX_RETRY_AFTER", "CircuitBreaker", "Retry", "RetryBudget"]

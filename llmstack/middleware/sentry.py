@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from llmstack.events import AttemptFinished, AttemptStarted, CallFinished, CallStarted, Event
 from llmstack.hookspecs import Stage, hookimpl
-from llmstack.middleware.sentry_client import awake, collects
-from llmstack.middleware.sentry_content import ContentLayer
-from llmstack.middleware.sentry_crumb import crumb
-from llmstack.middleware.sentry_error import report
-from llmstack.middleware.sentry_overlap import know, watch_events
-from llmstack.middleware.sentry_span import Spans
+from llmstack.middleware._sentry.client import awake, collects
+from llmstack.middleware._sentry.content import ContentLayer
+from llmstack.middleware._sentry.crumb import crumb
+from llmstack.middleware._sentry.error import report
+from llmstack.middleware._sentry.overlap import know, watch_events
+from llmstack.middleware._sentry.span import Spans
 
 __all__ = ["Sentry"]
 

@@ -22,8 +22,8 @@ from llmstack._wire.sdk import api_error
 from llmstack._wire.sse import ServerSentEvent, encode
 from llmstack._wire.watch import EventWatch
 
-Chunks = Sequence["Mapping[str, Any] | str | Exception"]
-Step = "Mapping[str, Any] | str | Reply | Exception | Status | Chunks | Callable[[Call], Any]"
+Chunks = Sequence["Mapping[str, Any] | str | bytes | Exception"]
+Step = "Mapping[str, Any] | str | bytes | Reply | Exception | Status | Chunks | Callable[[Call], Any]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,10 @@ class ScriptedTransport:
     - text: the answer of a chat completion, legacy completion or Responses call; streamed if the call is;
     - a dict: the JSON body of the reply; streamed if the call is;
     - a `Reply`, given as it is;
+    - bytes: a body as it is, streamed call or not: a page of HTML, half a JSON text, nothing at all;
     - an exception, raised; or a `Status`, raised as the SDK's error of that status;
-    - a list of chunks (dicts, or ``"[DONE]"``): streamed one by one; an exception in it breaks the stream there;
+    - a list of chunks (dicts, or ``"[DONE]"``): streamed one by one; an exception in it breaks the stream there, bytes
+      in it go out as they are;
     - a function from the call to one of these.
 
     Attributes:
@@ -110,6 +112,8 @@ class ScriptedTransport:
             step = text_body(call, step)
         if isinstance(step, Mapping):
             step = Reply(dict(step))
+        if isinstance(step, bytes):
+            step = [step] if call.stream else Reply(content=step)
         if isinstance(step, Reply):
             if not call.stream:
                 return step
@@ -125,7 +129,7 @@ class ScriptedTransport:
 
 
 def _piece(chunk: Any) -> bytes | Exception:
-    if isinstance(chunk, Exception):
+    if isinstance(chunk, (bytes, Exception)):
         return chunk
     if isinstance(chunk, str):
         return encode(ServerSentEvent(data=chunk))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enum import Enum
 
 import httpx2
-from openai import APIConnectionError, APIError
+from openai import APIConnectionError, APIError, APIResponseValidationError
 
 from llmstack.transports.deadline import Stale
 
@@ -52,6 +52,8 @@ def delivery(error: BaseException) -> Delivery:
     Returns:
         What became of the request; UNKNOWN wherever it cannot be told.
     """
+    if isinstance(error, APIResponseValidationError):
+        return Delivery.UNKNOWN
     if isinstance(error, APIError) and not isinstance(error, APIConnectionError):
         return Delivery.ANSWERED
     causes = list(chain(error))

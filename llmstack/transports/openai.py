@@ -49,9 +49,10 @@ class OpenAITransport:
             raise
         except Exception as error:
             # The body of an error status broke off: the SDK lets its HTTP library's error out.
-            if call.verify or call.deadline is not None:
-                raise translated(error, bare_request(call)) from error
-            raise
+            ours = translated(error, bare_request(call)) if call.verify or call.deadline is not None else error
+            if ours is error:
+                raise
+            raise ours from error
         # Under with_raw_response and with_streaming_response the SDK wraps the response.
         response: Any = getattr(result, "http_response", result)
         if not (call.stream or call.raw == "stream"):

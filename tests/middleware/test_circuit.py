@@ -12,7 +12,7 @@ from llmstack import AsyncOpenAI, OpenAI, Stack
 from llmstack.errors import CircuitOpenError, RefusedError
 from llmstack.events import CircuitClosed, CircuitOpened, RetryStopped
 from llmstack.middleware import CircuitBreaker, Retry
-from llmstack.middleware.circuit import Circuits
+from llmstack.middleware._retry.circuit import Circuits
 from llmstack.testing import FakeClock, Recorder, ScriptedTransport, Status
 
 BREAKER = CircuitBreaker(failure_ratio=0.5, window=60, min_calls=4, open_for=30)

@@ -21,7 +21,7 @@ from llmstack.events import (
     RetryStopped,
 )
 from llmstack.middleware import Logging, Retry
-from llmstack.middleware.log_fields import line_of
+from llmstack.middleware._logging.fields import line_of
 from llmstack.testing import FakeClock, LocalServer, ScriptedTransport, Status
 
 ASK: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "private words"}]}

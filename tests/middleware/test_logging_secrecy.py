@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import llmstack
 from llmstack import OpenAI, Stack, secrets
 from llmstack.middleware import Logging, Retry
-from llmstack.middleware.log_text import GUARD, LONGEST, as_text, escaped, shown, tidy
+from llmstack.middleware._logging.text import GUARD, LONGEST, as_text, escaped, shown, tidy
 from llmstack.testing import FakeClock, ScriptedTransport, Status
 
 ODD_KEY = "Odd & unusual: key?"

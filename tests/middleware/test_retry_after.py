@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmstack.middleware.retry_after import retry_after
+from llmstack.middleware._retry.after import retry_after
 
 NOW = 1696004797.0  # Fri, 29 Sep 2023 16:26:37 GMT
 

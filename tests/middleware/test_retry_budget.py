@@ -10,7 +10,7 @@ import tenacity
 from llmstack import OpenAI, Stack
 from llmstack.events import RetryStopped
 from llmstack.middleware import Retry, RetryBudget
-from llmstack.middleware.retry_budget import Buckets
+from llmstack.middleware._retry.budget import Buckets
 from llmstack.testing import FakeClock, Recorder, ScriptedTransport, Status
 
 KEY = ("scripted.invalid", "m")

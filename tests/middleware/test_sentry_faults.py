@@ -9,7 +9,7 @@ import openai
 import pytest
 import sentry_sdk
 
-from llmstack.middleware import sentry_span
+from llmstack.middleware._sentry import span as sentry_span
 from llmstack.testing import Status
 from tests.middleware.sentry_rig import ANSWER, ASK, Recording, client, failures, held, sentry
 

@@ -115,6 +115,16 @@ def test_a_kept_connection_that_was_just_closed_is_stale(server, fault):
     assert delivery(caught.value) is Delivery.STALE
 
 
+def test_an_answer_that_cannot_be_read_is_unknown(server):
+    """It may well have been executed."""
+    server.next(fault="html")
+    stack = Stack([lambda call, next: (yield from next(call.replace(verify=True)))])
+    client = OpenAI(base_url=server.base_url, api_key=KEY, stack=stack, max_retries=0)
+    with client, pytest.raises(openai.APIResponseValidationError) as caught:
+        client.models.retrieve("m")
+    assert delivery(caught.value) is Delivery.UNKNOWN
+
+
 def test_any_other_error_is_unknown():
     """Nothing is claimed of what nothing is known of."""
     assert delivery(ValueError("?")) is Delivery.UNKNOWN

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from llmstack.middleware.sentry_client import streams_spans
+from llmstack.middleware._sentry.client import streams_spans
 
 __all__ = ["ORIGIN", "Handle", "begin", "current"]
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmstack.events import AttemptFinished, AttemptStarted
-from llmstack.middleware.sentry_attribute import at_end, at_start, operation, status
-from llmstack.middleware.sentry_client import is_traced, streams_spans
-from llmstack.middleware.sentry_handle import Handle, begin, current
-from llmstack.middleware.sentry_overlap import describes_request, end_quietened, quieten
+from llmstack.middleware._sentry.attribute import at_end, at_start, operation, status
+from llmstack.middleware._sentry.client import is_traced, streams_spans
+from llmstack.middleware._sentry.handle import Handle, begin, current
+from llmstack.middleware._sentry.overlap import describes_request, end_quietened, quieten
 
 if TYPE_CHECKING:
     from llmstack import Call

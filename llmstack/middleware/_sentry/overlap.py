@@ -169,7 +169,7 @@ def _process(event: Any, hint: Any) -> Any:
             continue
         if known.quiet and error is raised and _mechanism(event) == "openai":
             return None
-        from llmstack.middleware.sentry_error import clean
+        from llmstack.middleware._sentry.error import clean
 
         clean(event, error, content=known.content, whole=False)
     return event

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from llmstack.events import CallFinished, CircuitClosed, CircuitOpened, Event, RetryScheduled, RetryStopped
-from llmstack.middleware import sentry_safe as safe
+from llmstack.middleware._sentry import safe
 from llmstack.secrets import mask, mask_all
 
 __all__ = ["CATEGORY", "crumb"]

@@ -13,9 +13,9 @@ from types import FrameType
 from typing import Any
 
 from llmstack.events import CallFinished
-from llmstack.middleware import sentry_safe as safe
-from llmstack.middleware.sentry_client import options
-from llmstack.middleware.sentry_overlap import chain
+from llmstack.middleware._sentry import safe
+from llmstack.middleware._sentry.client import options
+from llmstack.middleware._sentry.overlap import chain
 from llmstack.secrets import mask, mask_all
 
 __all__ = ["clean", "report"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmstack import Reply
-from llmstack.middleware.log_text import GUARD, shown, tidy
+from llmstack.middleware._logging.text import GUARD, shown, tidy
 
 _ASKED = ("instructions", "messages", "input", "prompt", "suffix", "prediction", "query")
 """Parameters that are content; the others say how to answer."""

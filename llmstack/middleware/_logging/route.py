@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol, TextIO
 import structlog
 from structlog.contextvars import get_contextvars
 
-from llmstack.middleware.log_text import as_text, shown, tidy
+from llmstack.middleware._logging.text import as_text, shown, tidy
 
 logger = logging.getLogger("llmstack")
 # A library stays quiet until the program says where logs go.

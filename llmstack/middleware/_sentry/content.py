@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from llmstack.effects import Flow, Next
 from llmstack.hookspecs import hookimpl
-from llmstack.middleware.sentry_client import awake, collects
+from llmstack.middleware._sentry.client import awake, collects
 from llmstack.secrets import mask
 
 if TYPE_CHECKING:
     from llmstack import Call, Reply
-    from llmstack.middleware.sentry_span import Spans, Wish
+    from llmstack.middleware._sentry.span import Spans, Wish
 
 __all__ = ["ContentLayer", "answer", "question"]
 

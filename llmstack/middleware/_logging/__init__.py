@@ -1,0 +1,1 @@
+"""What `Logging` is made of."""

@@ -1,0 +1,1 @@
+"""What `Retry` is made of."""

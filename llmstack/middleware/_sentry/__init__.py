@@ -1,0 +1,1 @@
+"""What `Sentry` is made of."""
