@@ -1,6 +1,6 @@
-"""The code in README.md and docs/ runs with the tests, against the local server."""
+"""The code in README.md and docs/ runs with the tests, against the local server. And no test may let a secret out."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from sybil import Sybil
@@ -24,3 +24,18 @@ def service(documented_service: LocalServer, monkeypatch: pytest.MonkeyPatch) ->
 
 
 pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser()], patterns=["*.md"], fixtures=["service"]).pytest()
+
+SECRETS = ("not-a-key", "private words")
+"""What tests use as keys and as customers' words where these must not be seen."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test fails if a secret is in what it, or anything it ran, wrote to stdout, stderr or a log."""
+    report = yield
+    if report.passed:
+        found = [f"{name}: {word!r}" for name, text in report.sections for word in SECRETS if word in text]
+        if found:
+            report.outcome = "failed"
+            report.longrepr = f"a secret was let out in {', '.join(found)}"
+    return report

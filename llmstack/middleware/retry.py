@@ -8,20 +8,16 @@ from typing import Any, Literal
 import tenacity
 from openai import APIStatusError, APITimeoutError
 
-from llmstack._core.call import Call
-from llmstack._core.effects import Flow, Next
-from llmstack._core.order import Stage
-from llmstack._core.reply import Reply
+from llmstack import Call, Flow, Next, Reply, Stage, hookimpl
 from llmstack.effects import emit, monotonic, now, sleep
 from llmstack.errors import CircuitOpenError
 from llmstack.events import CircuitClosed, CircuitOpened, RetryScheduled, RetryStopped
-from llmstack.hookspecs import hookimpl
 from llmstack.middleware._retry.after import retry_after
 from llmstack.middleware._retry.budget import Buckets, RetryBudget
 from llmstack.middleware._retry.circuit import Change, CircuitBreaker, Circuits
 from llmstack.middleware._retry.policy import is_outage, is_passing
 from llmstack.middleware._retry.run import Run, State
-from llmstack.transports.delivery import Delivery, delivery
+from llmstack.transports import Delivery, delivery
 
 __all__ = ["MAX_RETRY_AFTER", "CircuitBreaker", "Retry", "RetryBudget"]
 

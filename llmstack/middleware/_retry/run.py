@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import tenacity
 
-from llmstack._core.call import Call
-from llmstack._core.reply import Reply
+from llmstack import Call, Reply
 
 State = tenacity.RetryCallState
 
