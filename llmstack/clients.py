@@ -21,10 +21,10 @@ from llmstack._drivers.sync import run
 from llmstack._wire import arguments
 from llmstack._wire.answer import answer
 from llmstack._wire.request import call_of, without_options
-from llmstack._wire.sdk import is_legacy_httpx, own_headers, secrets_of, secrets_sent
+from llmstack._wire.sdk import NoTimeLeft, is_legacy_httpx, last_error, own_headers, secrets_of, secrets_sent
 from llmstack.stack import Stack
 from llmstack.transports.connection import LoopClient, ProcessClient
-from llmstack.transports.deadline import guarded
+from llmstack.transports.deadline import guarded, time_left
 
 __all__ = ["AsyncAzureOpenAI", "AsyncOpenAI", "AzureOpenAI", "OpenAI"]
 
@@ -81,6 +81,13 @@ class _Stacked:
                 stacklevel=3,
             )
 
+    def _calculate_retry_timeout(self, remaining_retries: int, options: Any, response_headers: Any = None) -> float:
+        seconds: float = super()._calculate_retry_timeout(remaining_retries, options, response_headers)  # type: ignore[misc]
+        left = time_left(options.timeout)
+        if left is not None and seconds >= left:
+            raise NoTimeLeft
+        return seconds
+
     @property
     def stack(self) -> Stack:
         """The stack that this client's calls pass."""
@@ -130,6 +137,13 @@ class _SyncStacked(_Stacked):
         """Send a request past the stack, for the transport; gives the raw HTTP response."""
         return super().request(httpx2.Response, options, stream=stream, stream_cls=None)  # type: ignore[misc]
 
+    def _sleep_for_retry(self, **about: Any) -> None:
+        try:
+            super()._sleep_for_retry(**about)  # type: ignore[misc]
+        except NoTimeLeft as signal:
+            error = last_error(self, signal, about["options"], about["response"])
+            raise error from error.__cause__ or signal.__context__
+
     def _prepare_request(self, request: httpx2.Request) -> None:
         super()._prepare_request(request)  # type: ignore[misc]
         register(*secrets_sent(request))
@@ -145,6 +159,13 @@ class _AsyncStacked(_Stacked):
     async def llmstack_send(self, options: Any, *, stream: bool) -> Any:
         """Send a request past the stack, for the transport; gives the raw HTTP response."""
         return await super().request(httpx2.Response, options, stream=stream, stream_cls=None)  # type: ignore[misc]
+
+    async def _sleep_for_retry(self, **about: Any) -> None:
+        try:
+            await super()._sleep_for_retry(**about)  # type: ignore[misc]
+        except NoTimeLeft as signal:
+            error = last_error(self, signal, about["options"], about["response"])
+            raise error from error.__cause__ or signal.__context__
 
     async def _prepare_request(self, request: httpx2.Request) -> None:
         await super()._prepare_request(request)  # type: ignore[misc]

@@ -177,6 +177,11 @@ class Call:
         return _host(self.base_url)
 
     @property
+    def attempts(self) -> int:
+        """Requests sent so far for this call, by all layers."""
+        return self.progress.attempts
+
+    @property
     def committed(self) -> bool:
         """True once content of a streamed reply has reached the program: no further send is possible then."""
         return self.progress.committed

@@ -130,6 +130,8 @@ class Exchange:
         self._passage.stopped = True
         self._ended = True
         self._ready.clear()
+        self._pending = None  # its traceback leads back here
+        self.call.progress.committed = True
         yield from self._settle(None)
 
     # Reading ----------------------------------------------------------------------------------------------------

@@ -142,6 +142,7 @@ class Passage:
         With `whole` (inside `Parallel`) a stream is read to its end at once.
         """
         interruption: BaseException | None = None
+        effect: Effect | None = None
         try:
             while True:
                 try:
@@ -167,8 +168,8 @@ class Passage:
                         self._noted(caught)
         finally:
             # An error kept in a frame that its own traceback holds would keep connections alive until the next
-            # run of the garbage collector.
-            error = interruption = None
+            # run of the garbage collector. The last effect may be an event that tells of that error.
+            error = interruption = effect = None
 
     def _serve(self, effect: Any) -> Flow[Any]:
         if type(effect) is Emit:

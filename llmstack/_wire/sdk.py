@@ -24,12 +24,14 @@ __all__ = [
     "DEFAULT_MAX_RETRIES",
     "RAW_RESPONSE_HEADER",
     "FinalRequestOptions",
+    "NoTimeLeft",
     "NotGiven",
     "Omit",
     "api_error",
     "body_error",
     "final_cast",
     "is_legacy_httpx",
+    "last_error",
     "merged_body",
     "own_headers",
     "own_stream_class",
@@ -42,9 +44,10 @@ __all__ = [
 ]
 
 for _owner, _names in (
-    (BaseClient, ("_maybe_override_cast_to", "_process_response_data")),
-    (SyncAPIClient, ("request", "_process_response")),
-    (AsyncAPIClient, ("request", "_process_response")),
+    (BaseClient, ("_calculate_retry_timeout", "_maybe_override_cast_to", "_process_response_data")),
+    (SyncAPIClient, ("request", "_prepare_request", "_process_response", "_sleep_for_retry")),
+    (AsyncAPIClient, ("request", "_prepare_request", "_process_response", "_sleep_for_retry")),
+    (openai.OpenAI, ("_make_status_error_from_response",)),
     (openai.Stream, ("__stream__", "_iter_events")),
     (openai.AsyncStream, ("__stream__", "_iter_events")),
 ):
@@ -135,6 +138,20 @@ def translated(error: Exception, request: Any) -> Exception:
         return APITimeoutError(request=request)
     lost = (ssl.SSLError, anyio.EndOfStream, *(library.RequestError for library in libraries))
     return APIConnectionError(request=request) if isinstance(error, lost) else error
+
+
+class NoTimeLeft(Exception):  # noqa: N818 - never seen by a program
+    """Raised from where the SDK works out how long to wait before one of its own retries."""
+
+
+def last_error(client: Any, signal: NoTimeLeft, options: FinalRequestOptions, response: Any) -> Exception:
+    """The error of the attempt that the SDK was about to follow by another, as it raises it after the last one."""
+    if response is not None:
+        error: Exception = client._make_status_error_from_response(response)  # noqa: SLF001 - see the head
+        return error
+    cause = signal.__context__
+    request = httpx2.Request(options.method, client.base_url.join(options.url.lstrip("/")))
+    return translated(cause, request) if isinstance(cause, Exception) else APITimeoutError(request=request)
 
 
 def own_headers(client: Any) -> Mapping[str, Any]:

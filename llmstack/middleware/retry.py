@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -19,7 +21,7 @@ from llmstack.middleware._retry.policy import is_outage, is_passing
 from llmstack.middleware._retry.run import Run, State
 from llmstack.transports import Delivery, delivery
 
-__all__ = ["MAX_RETRY_AFTER", "CircuitBreaker", "Retry", "RetryBudget"]
+__all__ = ["MAX_RETRY_AFTER", "CircuitBreaker", "Retry", "RetryBudget", "is_passing"]
 
 MAX_RETRY_AFTER = 120.0
 """Seconds of a server's Retry-After that are obeyed; a longer one is an error at once, as in the SDK."""
@@ -79,9 +81,11 @@ class Retry:
             message = f"attempts must be at least 1 (the first request counts), not {attempts}"
             raise ValueError(message)
         for name, seconds in (("deadline", deadline), ("idle_timeout", idle_timeout)):
-            if seconds is not None and not seconds > 0:
+            if seconds is not None and not 0 < seconds < math.inf:
                 message = f"{name} must be a number of seconds greater than 0, not {seconds}"
                 raise ValueError(message)
+        for name, given in (("wait", wait), ("stop", stop), ("retry", retry)):
+            _check_callable(name, given)
         self.attempts = attempts
         self.wait = wait or tenacity.wait_random_exponential(multiplier=0.5, max=8)
         self.deadline = deadline
@@ -109,13 +113,15 @@ class Retry:
                     delay = yield from self._delay(error, inner, run)
                     if delay is None:
                         raise
+                    run.failure = error
                 else:
                     delay = None if self.retry is None else (yield from self._delay(reply, inner, run))
                     if delay is None:
-                        if self.buckets is not None:
+                        if self.buckets is not None and not run.rejected:
                             self.buckets.give(run.key, run.paid)
                         return reply
                 yield from sleep(delay)
+                yield from self._look_again(inner, run)
         finally:
             run.forget()
 
@@ -142,19 +148,38 @@ class Retry:
             where = f"{model or inner.endpoint} at {host or 'its host'}"
             message = f"too many calls to {where} have failed: nothing is sent there for another {wait:.1f} s"
             raise CircuitOpenError(message, retry_after=wait, call=inner.info, plugin=self.name)
-        failed: bool | None = None
+        unsent = inner.remaining is not None and inner.remaining <= 0
         try:
             reply = yield from next(inner)
-            failed = False
-        except Exception as error:
-            failed = is_outage(error)
+        except GeneratorExit:
+            self.circuits.leave(run.key, run.started, ticket, failed=None)
             raise
-        finally:
-            # Also after a cancellation, when nobody knows how the request would have ended.
-            change = self.circuits.leave(run.key, (yield from monotonic()), ticket, failed=failed)
-            if change is not None:
-                yield from emit(self._told(change, inner))
+        except BaseException as error:
+            # After a cancellation nobody knows how the request would have ended.
+            failed = None if unsent or not isinstance(error, Exception) else is_outage(error)
+            yield from self._leave(ticket, inner, run, failed=failed)
+            raise
+        yield from self._leave(ticket, inner, run, failed=False)
         return reply
+
+    def _leave(self, ticket: object, inner: Call, run: Run, *, failed: bool | None) -> Flow[None]:
+        if self.circuits is None:
+            return
+        change = self.circuits.leave(run.key, (yield from monotonic()), ticket, failed=failed)
+        if change is not None:
+            yield from emit(self._told(change, inner))
+
+    def _look_again(self, inner: Call, run: Run) -> Flow[None]:
+        """After a wait: if others have found the service down meanwhile, this call ends with its own failure."""
+        failure, run.failure = run.failure, None
+        try:
+            if self.circuits is None or failure is None:
+                return
+            if self.circuits.blocked(run.key, (yield from monotonic())):
+                yield from emit(RetryStopped(call=inner.info, number=inner.attempts, reason="circuit", error=failure))
+                raise failure
+        finally:
+            del failure  # it holds this frame
 
     def _told(self, change: Change, call: Call) -> CircuitOpened | CircuitClosed:
         if not change.opened or self.breaker is None:
@@ -177,15 +202,19 @@ class Retry:
         reason: Reason | None = "attempts" if delay is None else (yield from self._obstacle(outcome, inner, run, delay))
         error = outcome if isinstance(outcome, Exception) else None
         if delay is None or reason is not None:
-            yield from emit(RetryStopped(call=inner.info, number=run.number, reason=reason or "attempts", error=error))
+            yield from emit(
+                RetryStopped(call=inner.info, number=inner.attempts, reason=reason or "attempts", error=error)
+            )
             return None
-        yield from emit(RetryScheduled(call=inner.info, number=run.number, delay=delay, error=error))
+        yield from emit(RetryScheduled(call=inner.info, number=inner.attempts, delay=delay, error=error))
         run.next()
         return delay
 
     def _worth_another(self, outcome: Reply | Exception, state: State, run: Run) -> bool:
         if self.retry is not None:
-            return self.retry(state)
+            again = self.retry(state)
+            run.rejected = bool(again) and isinstance(outcome, Reply)
+            return again
         if isinstance(outcome, Reply) or not is_passing(outcome, ambiguous=self.retry_ambiguous):
             return False
         if delivery(outcome) is Delivery.STALE:
@@ -211,3 +240,14 @@ class Retry:
                 return "budget"
             run.paid = paid
         return None
+
+
+def _check_callable(name: str, given: object) -> None:
+    if given is None:
+        return
+    if not callable(given):
+        message = f"{name} must be a tenacity object or another function of its call state, not {given!r}"
+        raise TypeError(message)
+    if inspect.iscoroutinefunction(given) or inspect.iscoroutinefunction(type(given).__call__):
+        message = f"{name} must be a plain function, not async: use {name} objects from tenacity, not tenacity.asyncio"
+        raise TypeError(message)

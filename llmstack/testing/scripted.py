@@ -101,13 +101,19 @@ class ScriptedTransport:
         yield Run(lambda: None, anyio.lowlevel.checkpoint)
         while callable(step) and not isinstance(step, type):
             step = step(call)
-        return self._answer(call, step)
+        try:
+            return self._answer(call, step)
+        finally:
+            del step  # an exception that is raised here holds this frame
 
     def _answer(self, call: Call, step: Any) -> Reply | Incoming:
         if isinstance(step, Status):
             raise status_error(call, step)
         if isinstance(step, Exception):
-            raise step
+            try:
+                raise step
+            finally:
+                del step  # it holds this frame
         if isinstance(step, str):
             step = text_body(call, step)
         if isinstance(step, Mapping):

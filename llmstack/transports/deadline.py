@@ -11,6 +11,7 @@ was when the request was sent.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from ssl import SSLContext
 from typing import Any, Self, TypeVar
@@ -18,9 +19,16 @@ from typing import Any, Self, TypeVar
 import httpcore2
 import httpx2
 
-__all__ = ["Limit", "Stale", "guarded", "limited"]
+__all__ = ["Limit", "Stale", "guarded", "limited", "time_left"]
 
 C = TypeVar("C")
+
+_PROMPT = 0.5
+"""Seconds within which a connection that had been closed before the request shows it: one way there and back."""
+
+_FINAL = httpcore2.PoolTimeout
+"""Raised where there is no time left to connect: a transport that is told to try again after a failed connect does so,
+and sleeps, after every other kind."""
 
 _SLICE = 64 * 1024
 """Bytes written at once: a server that takes them slowly is noticed after each."""
@@ -61,6 +69,12 @@ def limited(timeout: Any, left: Callable[[], float], *, read: float | None = Non
     )
 
 
+def time_left(timeout: Any) -> float | None:
+    """Seconds until the deadline of a request with these time-outs; None if it has none."""
+    limit = timeout.connect if isinstance(timeout, httpx2.Timeout) else None
+    return limit.left() if isinstance(limit, Limit) else None
+
+
 def _now(timeout: float | None, error: type[httpcore2.TimeoutException]) -> float | None:
     """What is left of a time-out at this moment.
 
@@ -97,16 +111,27 @@ class _Line:
         self._stream = stream
         self._unanswered = False
         self._used = False
+        self._asked_at = 0.0
 
     def _received(self, data: bytes) -> bytes:
         if data:
-            self._unanswered, self._used = False, True
-        elif self._unanswered and self._used:
+            if self._unanswered:
+                self._unanswered = False
+                # Bytes that are no HTTP/1 (a proxy's handshake, HTTP/2, what follows a 101) say nothing of requests.
+                self._used = data.startswith(b"HTTP/1.") and data[9:12] != b"101"
+        elif self._is_stale():
             raise _StaleEnd("Server disconnected without sending a response.")
         return data
 
     def _lost(self, error: httpcore2.ReadError) -> httpcore2.ReadError:
-        return _StaleRead(*error.args) if self._unanswered and self._used else error
+        return _StaleRead(*error.args) if self._is_stale() else error
+
+    def _asks(self) -> None:
+        self._unanswered, self._asked_at = True, time.monotonic()
+
+    def _is_stale(self) -> bool:
+        # A server that closes later than a packet takes may have worked on the request meanwhile.
+        return self._unanswered and self._used and time.monotonic() - self._asked_at < _PROMPT
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
@@ -120,7 +145,7 @@ class _Stream(_Line, httpcore2.NetworkStream):
             raise self._lost(error) from error.__cause__
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._unanswered = True
+        self._asks()
         for piece in _pieces(buffer, timeout):
             self._stream.write(piece, _now(timeout, httpcore2.WriteTimeout))
 
@@ -142,7 +167,7 @@ class _AsyncStream(_Line, httpcore2.AsyncNetworkStream):
             raise self._lost(error) from error.__cause__
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the port has it
-        self._unanswered = True
+        self._asks()
         for piece in _pieces(buffer, timeout):
             await self._stream.write(piece, _now(timeout, httpcore2.WriteTimeout))
 
@@ -172,13 +197,13 @@ class _Backend(httpcore2.NetworkBackend):
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *more: Any, **how: Any
     ) -> httpcore2.NetworkStream:
-        left = _now(timeout, httpcore2.ConnectTimeout)
+        left = _now(timeout, _FINAL)
         return _Stream(self._backend.connect_tcp(host, port, left, *more, **how))
 
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, *more: Any, **how: Any
     ) -> httpcore2.NetworkStream:
-        left = _now(timeout, httpcore2.ConnectTimeout)
+        left = _now(timeout, _FINAL)
         return _Stream(self._backend.connect_unix_socket(path, left, *more, **how))
 
     def sleep(self, seconds: float) -> None:
@@ -197,7 +222,7 @@ class _AsyncBackend(httpcore2.AsyncNetworkBackend):
         *more: Any,
         **how: Any,
     ) -> httpcore2.AsyncNetworkStream:
-        left = _now(timeout, httpcore2.ConnectTimeout)
+        left = _now(timeout, _FINAL)
         return _AsyncStream(await self._backend.connect_tcp(host, port, left, *more, **how))
 
     async def connect_unix_socket(
@@ -207,7 +232,7 @@ class _AsyncBackend(httpcore2.AsyncNetworkBackend):
         *more: Any,
         **how: Any,
     ) -> httpcore2.AsyncNetworkStream:
-        left = _now(timeout, httpcore2.ConnectTimeout)
+        left = _now(timeout, _FINAL)
         return _AsyncStream(await self._backend.connect_unix_socket(path, left, *more, **how))
 
     async def sleep(self, seconds: float) -> None:

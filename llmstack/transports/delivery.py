@@ -69,11 +69,8 @@ def chain(error: BaseException) -> Iterator[BaseException]:
     while current is not None and id(current) not in seen:
         seen.add(id(current))
         yield current
-        current = current.__cause__ or _context(current) or _wrapped(current)
-
-
-def _context(error: BaseException) -> BaseException | None:
-    return None if error.__suppress_context__ else error.__context__
+        # Not its context: that may be an error of another request, in whose handling this one was made.
+        current = current.__cause__ or _wrapped(current)
 
 
 def _wrapped(error: BaseException) -> BaseException | None:

@@ -47,12 +47,15 @@ class OpenAITransport:
             result = yield Run(lambda: send(options, stream=call.stream), lambda: send(options, stream=call.stream))
         except OpenAIError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised again, or its translation
             # The body of an error status broke off: the SDK lets its HTTP library's error out.
             ours = translated(error, bare_request(call)) if call.verify or call.deadline is not None else error
-            if ours is error:
-                raise
-            raise ours from error
+            try:
+                if ours is error:
+                    raise
+                raise ours from error
+            finally:
+                del ours  # it holds this frame
         # Under with_raw_response and with_streaming_response the SDK wraps the response.
         response: Any = getattr(result, "http_response", result)
         if not (call.stream or call.raw == "stream"):

@@ -8,7 +8,10 @@ import anyio
 import openai
 import pytest
 
-from llmstack import AsyncOpenAI, OpenAI, Stack
+import llmstack
+from llmstack import AsyncOpenAI, Call, OpenAI, Stack
+from llmstack._core.effects import Sleep
+from llmstack.effects import sleep
 from llmstack.errors import CircuitOpenError, RefusedError
 from llmstack.events import CircuitClosed, CircuitOpened, RetryStopped
 from llmstack.middleware import CircuitBreaker, Retry
@@ -177,6 +180,77 @@ def test_retries_stop_when_it_opens_and_the_error_is_the_upstreams():
         bench.ask()
     assert bench.sent == 3
     assert [event.reason for event in bench.recorder.of(RetryStopped)] == ["circuit"]
+
+
+def test_retries_stop_when_others_open_it_during_a_wait():
+    """The call ends with its own failure, not with a refusal: it was sent."""
+    bench = Bench([Status(503), "never"], attempts=3, breaker=CircuitBreaker(min_calls=2))
+    bench.clock.sleep = lambda _: bench.circuits.leave(("scripted.invalid", "m"), 1000.0, object(), failed=True)  # type: ignore[method-assign]
+    with pytest.raises(openai.InternalServerError):
+        bench.ask()
+    assert bench.sent == 1
+    (stopped,) = bench.recorder.of(RetryStopped)
+    assert (stopped.number, stopped.reason) == (1, "circuit")
+    assert bench.recorder.finished.outcome == "error"
+
+
+@pytest.mark.parametrize("error", [RefusedError("a layer says no"), ValueError("a layer is broken")])
+def test_what_says_nothing_of_the_service_neither_opens_nor_closes_it(error):
+    """Such as the refusal of a layer further in."""
+    bench = Bench([*[Status(500)] * 4, error, "back"])
+    bench.fail(4)
+    bench.clock.advance(30)
+    with pytest.raises(type(error)):
+        bench.ask()
+    assert bench.recorder.of(CircuitClosed) == []
+    assert bench.ask() == "back"
+
+
+def test_a_call_that_came_too_late_to_be_sent_says_nothing_either():
+    """Its deadline had passed further out."""
+
+    def slow(call, next):
+        yield from sleep(5)
+        return (yield from next(call))
+
+    clock, recorder = FakeClock(), Recorder()
+    stack = Stack([slow, Retry(attempts=1, breaker=CircuitBreaker(min_calls=1)), recorder], clock=clock)
+    with OpenAI(api_key="sk-test-not-a-key", base_url="http://127.0.0.1:9/v1", stack=stack) as client:
+        for _ in range(3):
+            with llmstack.options(deadline=4), pytest.raises(openai.APITimeoutError):
+                client.chat.completions.create(**ASK)
+    assert recorder.of(CircuitOpened) == []
+
+
+@pytest.mark.parametrize(("code", "opened"), [(429, 0), ("rate_limit_exceeded", 0), (503, 1), ("server_error", 1)])
+def test_an_error_that_a_stream_tells_is_judged_as_a_status(code, opened):
+    """Too often is no outage."""
+    bench = Bench(default=[{"error": {"message": "no", "code": code}}], breaker=CircuitBreaker(min_calls=2))
+    for _ in range(2):
+        with pytest.raises(openai.APIError):
+            list(bench.client.chat.completions.create(**ASK, stream=True))
+    assert len(bench.recorder.of(CircuitOpened)) == opened
+
+
+def test_a_layer_may_end_the_flow_by_hand():
+    """The trial is free again."""
+
+    circuits, key = Circuits(BREAKER), ("", None)
+    retry = Retry(attempts=1, breaker=BREAKER)
+    retry.circuits = circuits
+    for i in range(4):
+        circuits.leave(key, 0.0, i, failed=True)
+    flow = retry.llmstack_call(Call(path="/x", endpoint="x"), _never)
+    flow.send(None)
+    flow.send(0.0)
+    flow.send(40.0)
+    flow.close()
+    assert circuits.enter(key, 41.0, "next") == 0
+
+
+def _never(call):
+    yield Sleep(1.0)
+    raise AssertionError("not reached")
 
 
 def test_each_model_has_a_circuit_of_its_own():

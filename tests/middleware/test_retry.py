@@ -1,5 +1,7 @@
 """Retry: what is sent again, and when."""
 
+import gc
+import weakref
 from typing import Any
 
 import anyio
@@ -7,6 +9,7 @@ import anyio.lowlevel
 import openai
 import pytest
 import tenacity
+import tenacity.asyncio as tenacity_asyncio
 
 import llmstack
 from llmstack import AsyncOpenAI, OpenAI, Stack
@@ -16,6 +19,9 @@ from llmstack.middleware import CircuitBreaker, Retry, RetryBudget
 from llmstack.testing import FakeClock, Recorder, ScriptedTransport, Status
 
 ASK: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+
+
+ASYNC_PREDICATE: Any = tenacity_asyncio.retry_if_result(bool)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
 class Bench:
@@ -256,10 +262,76 @@ def test_a_config_file_sets_budget_and_breaker(tmp_path):
 
 
 @pytest.mark.parametrize("option", ["deadline", "idle_timeout"])
-def test_a_time_that_cannot_be_is_refused(option):
+@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan")])
+def test_a_time_that_cannot_be_is_refused(option, seconds):
     """When the plugin is made."""
     with pytest.raises(ValueError, match=option):
-        Retry(**dict[str, Any]({option: 0}))
+        Retry(**dict[str, Any]({option: seconds}))
+
+
+@pytest.mark.parametrize("option", ["wait", "stop", "retry"])
+@pytest.mark.parametrize("given", [5, ASYNC_PREDICATE])
+def test_what_is_no_plain_function_is_refused(option, given):
+    """When the plugin is made: an async predicate would always be true."""
+    with pytest.raises(TypeError, match=option):
+        Retry(**dict[str, Any]({option: given}))
+
+
+@pytest.mark.parametrize("delay", [float("inf"), float("nan")])
+def test_a_wait_without_end_is_none(delay):
+    """The error now."""
+    bench = Bench([Status(500)], Retry(wait=lambda _: delay))
+    with pytest.raises(openai.InternalServerError):
+        bench.ask()
+    assert bench.clock.sleeps == []
+
+
+def test_closing_an_unread_stream_waits_for_nothing():
+    """What had come of it is no reason to ask again: nobody reads any more."""
+    rejecting = Retry(retry=tenacity.retry_if_result(lambda _: True), wait=tenacity.wait_fixed(7))
+    bench = Bench(["hello"], rejecting)
+    bench.client.chat.completions.create(**ASK, stream=True).close()
+    assert bench.clock.sleeps == []
+    assert bench.recorder.of(RetryScheduled) == []
+
+
+def test_attempts_are_numbered_as_the_calls_requests_are():
+    """Also where a layer further out sends the call several times."""
+
+    def twice(call, next):
+        yield from next(call)
+        return (yield from next(call))
+
+    bench = Bench(["one", Status(500), "two"])
+    stack = bench.client.stack.with_plugins(twice, outermost=True)
+    bench.client.with_options(stack=stack).chat.completions.create(**ASK)
+    assert [event.number for event in bench.recorder.of(RetryScheduled)] == [2]
+
+
+@pytest.mark.parametrize("script", [[Status(500)], [lambda _: lost()], [b"<html>"], [Status(503), Status(400)]])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_failed_call_is_freed_without_the_garbage_collector(script, stream):
+    """No cycle keeps the error, and with it the call and its messages."""
+    bench = Bench(script, Retry(attempts=len(script)))
+    bench.client.stack.plugins["recorder"].events = Forgetful()
+    freed = []
+    gc.collect()
+    gc.disable()
+    try:
+        try:
+            list(bench.client.chat.completions.create(**ASK, stream=True)) if stream else bench.ask()
+        except openai.APIError as error:
+            freed.append(weakref.ref(error))
+        assert freed[0]() is None
+    finally:
+        gc.enable()
+
+
+class Forgetful(list):
+    """Keeps nothing."""
+
+    def append(self, item):
+        """Forget it."""
 
 
 async def test_a_task_that_is_cancelled_while_it_waits_for_a_retry_stops_at_once():

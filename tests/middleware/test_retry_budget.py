@@ -1,5 +1,9 @@
 """The retry budget: the vectors of the AWS SDKs' standard mode, and what holds under load."""
 
+import os
+import signal
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -140,6 +144,44 @@ def test_the_storm_is_the_same_from_16_threads():
         list(pool.map(fail, range(1000)))
     assert len(bench.transport.calls) == 1100
     assert bench.left == 0
+
+
+def test_a_rejected_reply_is_no_success():
+    """A predicate that is never content cannot make a storm either."""
+    bench = Bench([], default="hello", retry=tenacity.retry_if_result(lambda _: True))
+    for _ in range(1000):
+        bench.ask()
+    assert len(bench.transport.calls) == 1100
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_in_the_midst_of_it_leaves_the_child_free():
+    """Threads take tokens all the time; a child that inherited their lock would hang on it."""
+    buckets, busy = Buckets(RetryBudget(capacity=10**9)), threading.Event()
+    threads = [threading.Thread(target=_take_until, args=(buckets, busy)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(30):
+            child = os.fork()
+            if child == 0:
+                buckets.take(KEY, timeout=False)
+                os._exit(0)
+            deadline = time.monotonic() + 20
+            while os.waitpid(child, os.WNOHANG) == (0, 0):
+                if time.monotonic() > deadline:
+                    os.kill(child, signal.SIGKILL)
+                time.sleep(0.001)
+            assert time.monotonic() < deadline
+    finally:
+        busy.set()
+        for thread in threads:
+            thread.join()
+
+
+def _take_until(buckets, done):
+    while not done.is_set():
+        buckets.take(KEY, timeout=False)
 
 
 def test_each_host_and_model_has_a_bucket_of_its_own():

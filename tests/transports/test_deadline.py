@@ -65,7 +65,7 @@ def steps(*seconds):
 
 async def test_a_deadline_that_has_passed_stops_the_connect(client, server):
     """Nothing is sent."""
-    with pytest.raises(httpx2.ConnectTimeout, match="the deadline of the call has passed"):
+    with pytest.raises(httpx2.PoolTimeout, match="the deadline of the call has passed"):
         await client.send(f"{server.base_url}/models", lambda: 0.0)
     assert server.count() == 0
 
@@ -209,3 +209,63 @@ def test_the_connections_of_a_forked_process_are_guarded(server):
             finally:
                 os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"), [({"status": 503}, openai.InternalServerError), ({"fault": "close"}, openai.APIConnectionError)]
+)
+def test_the_sdks_own_retries_do_not_wait_beyond_the_deadline(server, fault, kind):
+    """Without Retry in the stack they are the SDK's to make; the error is that of the last attempt."""
+    server.next(**fault, headers={"retry-after": "60"}, times=None)
+    client = OpenAI(base_url=server.base_url, api_key="sk-test-not-a-key", stack=Stack([]), max_retries=5)
+    with client, llmstack.options(deadline=0.3), pytest.raises(openai.APIError) as caught:
+        client.models.retrieve("m")
+    assert type(caught.value) is kind
+    assert server.count() == 1
+
+
+async def test_nor_do_those_of_an_async_client(server):
+    """The same."""
+    gate = server.gate(times=None)
+    client = AsyncOpenAI(base_url=server.base_url, api_key="sk-test-not-a-key", stack=Stack([]), max_retries=5)
+    async with client:
+        with llmstack.options(deadline=0.1), pytest.raises(openai.APITimeoutError):
+            await client.models.retrieve("m")
+    assert server.count() == 1
+    gate.release()
+
+
+def test_a_transport_that_tries_again_by_itself_ends_at_the_deadline():
+    """It sleeps longer each time: 0, 0.5, 1, 2 seconds."""
+    with LocalServer() as gone:
+        pass
+    tries = []
+    transport = httpx2.HTTPTransport(retries=10)
+    with httpx2.Client(transport=transport) as http:
+        guarded(http)
+        transport._pool._network_backend.sleep = tries.append  # type: ignore[attr-defined, method-assign] # noqa: SLF001
+        with pytest.raises(httpx2.PoolTimeout):
+            http.get(gone.base_url, timeout=limited(None, steps(9.0, 9.0, 9.0, 9.0, 9.0, 9.0, 0.0)))
+    assert 0 < len(tries) < 5
+
+
+def test_what_follows_an_upgrade_is_not_judged():
+    """A protocol of its own may end whenever it likes."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            with listener.accept()[0] as connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+                connection.recv(4096)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with httpx2.Client() as http:
+            guarded(http)
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+            with http.stream("GET", url, headers={"connection": "upgrade", "upgrade": "x"}) as answer:
+                line = answer.extensions["network_stream"]
+                line.write(b"hello")
+                assert line.read(100) == b""
+        thread.join()

@@ -12,7 +12,7 @@ import trustme
 
 from llmstack import AsyncOpenAI, OpenAI, Stack
 from llmstack.testing import LocalServer
-from llmstack.transports import Delivery, delivery
+from llmstack.transports import Delivery, deadline, delivery
 
 KEY = "sk-test-not-a-key"
 
@@ -123,6 +123,28 @@ def test_an_answer_that_cannot_be_read_is_unknown(server):
     with client, pytest.raises(openai.APIResponseValidationError) as caught:
         client.models.retrieve("m")
     assert delivery(caught.value) is Delivery.UNKNOWN
+
+
+def test_a_kept_connection_that_closes_later_is_unknown(server, monkeypatch):
+    """The server may have worked meanwhile. (Later is here at once.)"""
+    monkeypatch.setattr(deadline, "_PROMPT", 0.0)
+    with OpenAI(base_url=server.base_url, api_key=KEY, stack=Stack([]), max_retries=0) as client:
+        client.models.list()
+        server.next(fault="close")
+        with pytest.raises(openai.APIConnectionError) as caught:
+            client.models.list()
+    assert delivery(caught.value) is Delivery.UNKNOWN
+
+
+def test_the_failure_of_another_request_is_not_held_against_this_one(server):
+    """A fallback is often made while the first error is being handled."""
+    server.next(fault="close")
+    try:
+        raise failure(f"http://127.0.0.1:{free_port()}/v1")
+    except openai.APIConnectionError as error:
+        first, second = delivery(error), failure(server.base_url)
+    assert first is Delivery.NOT_SENT
+    assert delivery(second) is Delivery.UNKNOWN
 
 
 def test_any_other_error_is_unknown():

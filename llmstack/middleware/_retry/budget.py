@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Hashable
 from dataclasses import dataclass
 
 from cachetools import LRUCache
+
+from llmstack.middleware._retry.lock import LOCK
 
 _MOST = 1024
 """Buckets kept. One that was dropped is full when it is needed again."""
@@ -48,7 +49,6 @@ class Buckets:
     def __init__(self, budget: RetryBudget) -> None:
         """Begin with all buckets full."""
         self._budget = budget
-        self._lock = threading.Lock()
         # Only buckets that are not full.
         self._tokens: LRUCache[Hashable, int] = LRUCache(_MOST)
 
@@ -58,7 +58,7 @@ class Buckets:
 
     def left(self, key: Hashable) -> int:
         """Tokens in a bucket."""
-        with self._lock:
+        with LOCK:
             return self._tokens.get(key, self._budget.capacity)
 
     def take(self, key: Hashable, *, timeout: bool) -> int:
@@ -72,7 +72,7 @@ class Buckets:
             The tokens paid; 0 if there are not enough, and then none are taken.
         """
         cost = self._budget.timeout_cost if timeout else self._budget.cost
-        with self._lock:
+        with LOCK:
             tokens = self._tokens.get(key, self._budget.capacity)
             if tokens < cost:
                 return 0
@@ -88,7 +88,7 @@ class Buckets:
         """
         if not self._tokens:  # the common case: nothing fails, all are full
             return
-        with self._lock:
+        with LOCK:
             present = self._tokens.get(key)
             if present is None:
                 return

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from cachetools import LRUCache
+
+from llmstack.middleware._retry.lock import LOCK
 
 _MOST = 1024
 """Circuits kept. One that was dropped is closed when it is needed again."""
@@ -82,7 +83,6 @@ class Circuits:
     def __init__(self, breaker: CircuitBreaker) -> None:
         """Begin with all circuits closed."""
         self._breaker = breaker
-        self._lock = threading.Lock()
         self._circuits: LRUCache[Hashable, _Circuit] = LRUCache(_MOST)
 
     def __len__(self) -> int:
@@ -91,7 +91,7 @@ class Circuits:
 
     def blocked(self, key: Hashable, now: float) -> float:
         """Seconds until a request may pass; 0 if one may now."""
-        with self._lock:
+        with LOCK:
             circuit = self._circuits.get(key)
             return 0.0 if circuit is None else _blocked(circuit, now)
 
@@ -106,7 +106,7 @@ class Circuits:
         Returns:
             0 if it may pass, else the seconds until one may.
         """
-        with self._lock:
+        with LOCK:
             circuit = self._circuits.get(key)
             if circuit is None or circuit.open_until is None:
                 return 0.0
@@ -127,7 +127,7 @@ class Circuits:
         Returns:
             What has changed by that; None if nothing has.
         """
-        with self._lock:
+        with LOCK:
             circuit = self._circuits.get(key)
             if circuit is None:
                 if failed is None:
@@ -155,7 +155,7 @@ class Circuits:
             circuit.failures -= outcomes.popleft()[1]
         outcomes.append((now, failed))
         circuit.failures += failed
-        while outcomes[0][0] <= now - self._breaker.window:
+        while outcomes and outcomes[0][0] <= now - self._breaker.window:
             circuit.failures -= outcomes.popleft()[1]
         calls, failures = len(outcomes), circuit.failures
         if not failed or calls < self._breaker.min_calls or failures < calls * self._breaker.failure_ratio:

@@ -13,6 +13,8 @@ _STATUSES = frozenset({408, 409, 429})
 _TERMINAL_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 _TERMINAL_TYPES = frozenset({"insufficient_quota", "invalid_request_error", "authentication_error", "permission_error"})
 
+_TOO_OFTEN = frozenset({"rate_limit_exceeded", "rate_limit_error"})
+
 _LASTING = (
     httpx2.UnsupportedProtocol,
     httpx2.LocalProtocolError,
@@ -66,7 +68,7 @@ def _is_passing_status(status: int) -> bool:
     return status in _STATUSES or status >= 500  # noqa: PLR2004 - server errors
 
 
-def is_outage(error: BaseException) -> bool:
+def is_outage(error: BaseException) -> bool | None:
     """Tell whether a failure says that the service is down, for a circuit breaker.
 
     Args:
@@ -74,10 +76,18 @@ def is_outage(error: BaseException) -> bool:
 
     Returns:
         True for connection errors, time-outs, 5xx, unreadable answers and server errors inside a stream; False for
-        what the caller did wrong or did too often (4xx).
+        what the caller did wrong or did too often (4xx); None for what says nothing of the service, such as the
+        refusal of another layer.
     """
-    if isinstance(error, APIResponseValidationError):
+    if isinstance(error, (APIResponseValidationError, APIConnectionError)):
         return True
     if isinstance(error, APIStatusError):
         return error.status_code >= 500  # noqa: PLR2004 - server errors
-    return isinstance(error, APIError) and is_passing(error)
+    return _is_told_outage(error) if isinstance(error, APIError) else None
+
+
+def _is_told_outage(error: APIError) -> bool:
+    code = str(error.code)
+    if code.isdigit():
+        return int(code) >= 500  # noqa: PLR2004 - server errors
+    return _told_error_is_passing(error) and not {code, error.type} & _TOO_OFTEN

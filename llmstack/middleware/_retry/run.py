@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import tenacity
@@ -16,10 +17,13 @@ class Run:
 
     Attributes:
         key: Host and model: whose budget and circuit.
+        started: When it began, seconds of the stack's clock.
         paid: Tokens that the last retry cost.
         hint: Seconds that the server asked to wait after the last attempt.
         at_once: True if nothing is to be waited for.
         stale: True once a request was lost on a connection that had just been closed.
+        rejected: True if the last attempt brought a reply that was judged not good enough.
+        failure: Why the last attempt failed, while the next one is waited for.
     """
 
     def __init__(self, call: Call, started: float, attempts: int, stop: Callable[[State], bool] | None) -> None:
@@ -34,18 +38,15 @@ class Run:
         if call.max_retries is not None:
             stop = tenacity.stop_after_attempt(call.max_retries + 1)
         self._stop = stop or tenacity.stop_after_attempt(attempts)
-        self._started = started
+        self.started = started
         self._state: State | None = None
         self.key = (call.host, call.model)
         self.paid = 0
         self.hint: float | None = None
         self.at_once = False
         self.stale = False
-
-    @property
-    def number(self) -> int:
-        """Which attempt this is, from 1."""
-        return 1 if self._state is None else self._state.attempt_number
+        self.rejected = False
+        self.failure: Exception | None = None
 
     def ended(self, outcome: Reply | Exception, now: float) -> State:
         """An attempt has ended.
@@ -60,7 +61,7 @@ class Run:
         state = self._state
         if state is None:  # most calls never get here
             state = self._state = State(tenacity.Retrying(), None, (), {})
-            state.start_time = self._started
+            state.start_time = self.started
         if isinstance(outcome, Reply):
             state.set_result(outcome)
         else:
@@ -81,15 +82,17 @@ class Run:
         )
         policy.begin()
         action = policy.iter(state)
-        return max(0.0, action) if isinstance(action, tenacity.DoSleep) else None
+        # A wait that says inf or nan means never.
+        return max(0.0, action) if isinstance(action, tenacity.DoSleep) and math.isfinite(action) else None
 
     def next(self) -> None:
         """There will be another attempt."""
-        self.hint, self.at_once = None, False
+        self.hint, self.at_once, self.rejected = None, False, False
         if self._state is not None:
             self._state.prepare_for_next_attempt()
 
     def forget(self) -> None:
         """Let go of the last outcome: an error holds the frames that hold this."""
+        self.failure = None
         if self._state is not None:
             self._state.outcome = None
