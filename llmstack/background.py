@@ -209,8 +209,12 @@ class Background:
             with contextlib.suppress(BaseException):
                 self._on_failure(error)
             return
-        text = mask(str(error))[:200].encode("unicode_escape").decode()
-        self._warn(f"{self.name}: {type(error).__name__}: {text} ({_place(error)}); further failures are only counted")
+        # What the system says of itself, and we; any other text may quote what the job was about.
+        system = isinstance(error, OSError) and error.errno is not None
+        own = type(error).__module__.partition(".")[0] == "llmstack"
+        told = f"[Errno {error.errno}] {error.strerror}" if system else str(error) if own else ""  # type: ignore[attr-defined]
+        text = told and ": " + mask(told)[:200].encode("unicode_escape").decode()
+        self._warn(f"{self.name}: {type(error).__name__}{text} ({place(error)}); further failures are only counted")
 
     def _warn(self, text: str) -> None:
         with contextlib.suppress(BaseException):  # the program's log may be just what is broken
@@ -250,7 +254,7 @@ _ending = _Ending()
 _all: weakref.WeakSet[Background] = weakref.WeakSet()
 
 
-def _place(error: BaseException) -> str:
+def place(error: BaseException) -> str:
     """Where an error was raised: file and line, no more."""
     place: Any = error.__traceback__
     if place is None:

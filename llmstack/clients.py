@@ -101,9 +101,9 @@ class _Stacked:
 
     @property
     def llmstack_base_url(self) -> str:
-        """Where the client points, without user name and password."""
+        """Where the client points, without user name, password and query, which may be a key."""
         url: httpx2.URL = self.base_url  # type: ignore[attr-defined]
-        return str(url.copy_with(userinfo=b"")) if url.userinfo else str(url)
+        return str(url.copy_with(userinfo=b"", query=None)) if url.userinfo or url.query else str(url)
 
     def copy(
         self,

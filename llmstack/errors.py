@@ -76,7 +76,7 @@ class StackError(OpenAIError):
     def __str__(self) -> str:
         """The message, then the plugin and the call it is about."""
         about = [f"plugin {self.plugin!r}"] if self.plugin else []
-        about += [f"call {self.call}"] if self.call else []
+        about += [mask(f"call {self.call}")] if self.call else []
         return f"{self.message} [{', '.join(about)}]" if about else self.message
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -23,6 +23,7 @@ from llmstack._drivers.clock import SystemClock
 from llmstack._plugins.registry import Registry, as_plugin, placement, plugin_name
 from llmstack._wire.answer import replayed
 from llmstack._wire.verify import verify
+from llmstack.background import place
 from llmstack.errors import PluginNotFoundError
 from llmstack.transports.openai import OpenAITransport
 
@@ -247,7 +248,11 @@ class Stack:
         """Count an observer's failure; log the first one."""
         self._failures[name] = self._failures.get(name, 0) + 1
         if self._failures[name] == 1:
-            logger.warning("observer %r failed; calls go on, further failures are only counted", name, exc_info=error)
+            # Neither its text nor its traceback: an observer has the provider's error at hand, which quotes the prompt.
+            logger.warning(
+                "observer %r failed with %s at %s; calls go on, further failures are only counted",
+                name, type(error).__name__, place(error),
+            )  # fmt: skip
 
     def _price(self, model: str, usage: Usage) -> Decimal | None:
         try:

@@ -109,7 +109,7 @@ def test_a_job_that_raises_is_counted_and_told_once(caplog):
     assert done == [1]
     assert background.failures == 3
     (record,) = caplog.records
-    assert "acme: RuntimeError: no sk-***\\nhere" in record.getMessage()
+    assert "acme: RuntimeError (" in record.getMessage()
     assert "test_background.py:" in record.getMessage()
 
 

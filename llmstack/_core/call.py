@@ -8,7 +8,7 @@ from functools import lru_cache
 from random import getrandbits
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from llmstack._core.options import Options
 from llmstack._core.usage_chunk import STREAMS_USAGE_ON_REQUEST, HideUsage, asking_for_usage, asks_for_usage
@@ -23,11 +23,22 @@ Chunk = Mapping[str, Any]
 RawMode = Literal["", "raw", "stream"]
 """How the program asked for the answer: parsed, ``with_raw_response`` or ``with_streaming_response``."""
 
+_LONGEST_MODEL = 100
+"""Characters of a model's name told in a message: a program may let others choose it."""
+
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 def _empty() -> Mapping[str, Any]:
     return EMPTY
+
+
+def _bare(path: str) -> str:
+    """A path, or a whole address, without query and credentials."""
+    if "?" not in path and "@" not in path and "#" not in path:
+        return path
+    parts = urlsplit(path)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 @lru_cache(maxsize=256)
@@ -82,7 +93,7 @@ class CallInfo:
     Attributes:
         id: The call's unique id.
         method: HTTP method.
-        path: Path under the base URL.
+        path: Path under the base URL, without a query.
         endpoint: The API's name for it, such as ``"chat.completions"``.
         model: The model asked for; None where the endpoint has none.
         stream: True if a stream was asked for.
@@ -103,7 +114,7 @@ class CallInfo:
 
     def __str__(self) -> str:
         """The call as an error message names it."""
-        model = f" model={self.model!r}" if self.model else ""
+        model = f" model={self.model[:_LONGEST_MODEL]!r}" if self.model else ""
         return f"{self.endpoint or self.path} ({self.method} {self.path}{model}, {self.id})"
 
 
@@ -143,7 +154,7 @@ class Call:
     """
 
     method: str = "POST"
-    path: str
+    path: str = field(repr=False)
     endpoint: str
     params: Mapping[str, Any] = field(default_factory=_empty, repr=False)
     query: Mapping[str, Any] = field(default_factory=_empty, repr=False)
@@ -198,7 +209,7 @@ class Call:
         return CallInfo(
             id=self.id,
             method=self.method,
-            path=self.path,
+            path=_bare(self.path),
             endpoint=self.endpoint,
             model=self.model,
             stream=self.stream,

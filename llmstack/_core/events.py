@@ -1,7 +1,8 @@
 """Events: what observers hear. Past tense, frozen, and without content, keys or headers.
 
 An observer implements ``llmstack_event(event)`` and picks what it knows by type; it must ignore what it does not
-know, since plugins may publish events of their own (subclasses of `Event`).
+know, since plugins may publish events of their own (subclasses of `Event`). A `repr` leaves out errors, whose texts may
+quote the prompt, and notes.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class AttemptFinished(Event):
     model: str | None = None
     usage: Usage | None = None
     finish_reason: str | None = None
-    error: BaseException | None = None
+    error: BaseException | None = field(default=None, repr=False)
     duration: float = 0.0
     time_to_first_chunk: float | None = None
 
@@ -87,7 +88,7 @@ class RetryScheduled(Event):
 
     number: int
     delay: float
-    error: BaseException | None
+    error: BaseException | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,7 @@ class RetryStopped(Event):
 
     number: int
     reason: Literal["attempts", "budget", "deadline", "retry_after", "circuit"]
-    error: BaseException | None
+    error: BaseException | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +157,7 @@ class CallFinished(Event):
     attempts: int = 0
     cached: bool = False
     finish_reason: str | None = None
-    error: BaseException | None = None
+    error: BaseException | None = field(default=None, repr=False)
     duration: float = 0.0
     time_to_first_chunk: float | None = None
-    notes: Mapping[str, Any] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict, repr=False)

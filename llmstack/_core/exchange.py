@@ -155,7 +155,10 @@ class Exchange:
             yield from self.close()
             raise
         if failure is not None:
-            yield from self._conclude(opened, failure)
+            try:
+                yield from self._conclude(opened, failure)
+            finally:
+                del failure  # from Python 3.12 on its traceback leads to this frame, too
             if not (self.engine.layered or opened.call.verify or opened.call.strict):
                 # The SDK's own loop raises at the events that it takes for errors.
                 self._pending = None

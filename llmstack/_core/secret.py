@@ -19,11 +19,12 @@ _SHORTEST = 8
 _MOST = 256
 """Values kept, the last ones registered: a program with a key for each tenant must not slow down with each of them."""
 
-# A dict, for its order. Replaced as a whole, so that readers need no lock.
+# A dict, for its order. Changed in place, one atomic step at a time, and read from a copy (`list` is one step too):
+# replacing it as a whole would lose what another thread registers at the same moment.
 _known: dict[str, None] = {}
 
 # Linear in the text: no nested repetition.
-_KEYS = re.compile(r"\b(sk-|Bearer |api-key[:=] ?)[A-Za-z0-9._~+/=-]{6,}")
+_KEYS = re.compile(r"\b(sk-|[Bb]earer |(?i:api[-_]key)[\"']?[:=] ?[\"']?)[A-Za-z0-9._~+/=-]{6,}")
 
 
 def register(*values: str | None) -> None:
@@ -34,11 +35,12 @@ def register(*values: str | None) -> None:
     Args:
         values: Secrets; None and those shorter than 8 characters are passed over. The last 256 are remembered.
     """
-    global _known  # noqa: PLW0603 - one for the process, as secrets are
-    fresh = [value for value in values if value is not None and len(value) >= _SHORTEST]
-    if any(value not in _known for value in fresh):
-        kept = {**_known, **dict.fromkeys(fresh)}
-        _known = dict.fromkeys(list(kept)[-_MOST:])
+    for value in values:
+        if value is not None and len(value) >= _SHORTEST and value not in _known:
+            _known[value] = None
+    if len(_known) > _MOST:
+        for old in list(_known)[:-_MOST]:
+            _known.pop(old, None)
 
 
 def mask(text: str) -> str:
@@ -50,9 +52,10 @@ def mask(text: str) -> str:
     Returns:
         The text; a known secret became ``***``, a key its kind and ``***``.
     """
-    for value in _known:
-        if value in text:
-            text = text.replace(value, MASKED)
+    found = [value for value in list(_known) if value in text]
+    # The longest first: one may be the beginning of another, whose rest would be left.
+    for value in sorted(found, key=len, reverse=True):
+        text = text.replace(value, MASKED)
     return _KEYS.sub(lambda found: found.group(1) + MASKED, text)
 
 

@@ -97,9 +97,11 @@ def _checked(file: Path, name: str, plugin: type, options: Mapping[str, Any]) ->
             raise OptionError(f"{file}: [{name}] has no option {key!r}; {meant}", plugin=name)
         try:
             checked[key] = TypeAdapter(
-                hints.get(key, Any), config=ConfigDict(arbitrary_types_allowed=True)
+                hints.get(key, Any), config=ConfigDict(arbitrary_types_allowed=True, extra="forbid")
             ).validate_python(value)
         except ValidationError as error:
-            problem = error.errors(include_url=False, include_input=False)[0]["msg"]
-            raise OptionError(f"{file}: [{name}] {key}: {problem}", plugin=name) from error
+            problem = error.errors(include_url=False, include_input=False)[0]
+            last = problem["loc"][-1] if problem["loc"] else None
+            where = f"{key}.{last}" if isinstance(value, Mapping) and last in value else key
+            raise OptionError(f"{file}: [{name}] {where}: {problem['msg']}", plugin=name) from error
     return checked

@@ -7,9 +7,11 @@ ends); should one of them be missing, importing this file says so at once, inste
 from __future__ import annotations
 
 import inspect
+import re
 import ssl
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, get_args, get_origin
 
 import anyio
@@ -55,6 +57,9 @@ for _owner, _names in (
         if not hasattr(_owner, _name):
             _message = f"openai {openai.__version__} has no {_owner.__name__}.{_name}: llmstack needs openai>=3.3,<4"
             raise ImportError(_message)
+_SECRET_NAME = re.compile(
+    rb"(?i)(?<!idempotency)(?:^|[-_])(?:authorization|auth|(?:api)?[-_]?key|token|secret|password|sig|signature)$"
+)
 _wanted = {"cast_to", "options", "response", "stream", "stream_cls", "retries_taken"}
 if not _wanted <= set(inspect.signature(vars(SyncAPIClient)["_process_response"]).parameters):
     _message = f"openai {openai.__version__} processes responses in another way: llmstack needs openai>=3.3,<4"
@@ -162,15 +167,32 @@ def own_headers(client: Any) -> Mapping[str, Any]:
 def secrets_of(client: Any) -> list[str]:
     """The secrets that a client was made with: keys, and the password of its address."""
     names = ("api_key", "admin_api_key", "webhook_secret", "_azure_ad_token")
-    given = [getattr(client, name, None) for name in names] + [client.base_url.password]
-    return [secret for secret in given if isinstance(secret, str)]
+    given = [getattr(client, name, None) for name in names]
+    return [secret for secret in given if isinstance(secret, str)] + _secrets_in(client.base_url)
 
 
 def secrets_sent(request: Any) -> list[str]:
     """The keys in the headers of a request: those that come from a provider function are known from here only."""
-    headers = request.headers
-    given = [headers.get(name) for name in ("authorization", "api-key")]
-    return [header.removeprefix("Bearer ") for header in given if header]
+    told = [value for name, value in request.headers.raw if _names_secret(name)]
+    # Without the scheme, such as "Bearer" or "Basic".
+    return [value.rpartition(b" ")[2].decode("latin-1") for value in told] + _secrets_in(request.url)
+
+
+def _secrets_in(url: Any) -> list[str]:
+    """The password in an address, as it is and as it is written there, and the keys in its query."""
+    if not url.userinfo and not url.query:
+        return []
+    written = url.userinfo.decode("ascii", "replace").partition(":")[2]
+    return [
+        url.password or "",
+        written,
+        *(value for name, value in url.params.multi_items() if _names_secret(name.encode())),
+    ]
+
+
+@lru_cache(maxsize=256)
+def _names_secret(name: bytes) -> bool:
+    return _SECRET_NAME.search(name) is not None
 
 
 def sends_idempotency_key(client: Any) -> bool:

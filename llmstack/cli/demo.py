@@ -126,6 +126,7 @@ class _Stage:
         where = "a local server that misbehaves on order" if self._server else f"the service at {self._client.base_url}"
         out = self._report.console
         out.print(Text(f"A short program, a stack of layers, and {where}.", "bold"))
+        out.print("Logging writes into memory here, and Sentry sends to nobody.")
         out.print("One of the layers is the demo's own. This is all of it, a whole plugin:\n")
         code = inspect.getsource(Timing).rstrip()
         source = Syntax(code, "python", theme="ansi_dark", background_color="default", word_wrap=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -130,13 +132,13 @@ class Report:
 
     def _observers(self, written: Written) -> None:
         for line in written.lines:
-            self._row("log", Text(line, "dim"))
+            self._row("log", Text(_in_items(line, self.console.width - _LABEL), "dim"))
         if written.errors is None:
             return
         for crumb in written.crumbs:
             self._row("Sentry", Text(f"breadcrumb: {crumb}", "dim"))
-        error = "one error event" if written.errors == 1 else f"{written.errors or 'no'} error events"
-        self._row("Sentry", Text(error, "dim"))
+        error = {0: "no error event: the call was saved", 1: "one error event"}.get(written.errors)
+        self._row("Sentry", Text(error or f"{written.errors} error events", "dim"))
 
     def _row(self, label: str, text: Text) -> None:
         grid = Table.grid()
@@ -152,6 +154,12 @@ class Report:
         if lines and len(ways) < len(trails):
             lines[-1].append(f"  ({len(trails)} calls)", "dim")
         return lines
+
+
+def _in_items(line: str, width: int) -> str:
+    """A JSON object on lines of some width, broken between its items only."""
+    items = [f"{json.dumps(name)}: {json.dumps(value)}".replace(" ", "\0") for name, value in json.loads(line).items()]
+    return textwrap.fill("{" + ", ".join(items) + "}", width, break_on_hyphens=False).replace("\0", " ")
 
 
 def facts(result: Result, marks: Marks) -> str:

@@ -15,7 +15,7 @@ from llmstack.background import Background
 from llmstack.events import Event
 from llmstack.middleware._logging.content import Capture, cleaned
 from llmstack.middleware._logging.fields import about, attempt_fields, call_fields, failure, line_of
-from llmstack.middleware._logging.route import ProgramRoute, Route, StreamRoute, Write
+from llmstack.middleware._logging.route import CONTENT, ProgramRoute, Route, StreamRoute, Write
 from llmstack.middleware._logging.text import tidy
 from llmstack.redaction import redact as redact_common
 from llmstack.secrets import mask
@@ -151,8 +151,8 @@ class Logging:
     def _tell(self, call: Call, request: Any, answer: Any, more: Mapping[str, Any], *, telling: bool) -> None:
         if not (telling or self._sampled(call.info)):
             return
-        write = self._route.begin(logging.INFO, "llm.content")
-        fields = {**about(call.info), "attempt": call.progress.attempts, **more}
+        write = self._route.begin(logging.INFO, CONTENT)
+        fields = {**about(call.info), "attempt": call.attempts, **more}
         self._background.submit(partial(self._write_content, write, fields, request, answer))
 
     def _write_content(self, write: Write, fields: Mapping[str, Any], request: Any, answer: Any) -> None:
@@ -197,6 +197,10 @@ def _cleaners(
     return (mask, *own, redact_common) if content == "redacted" else (mask, *own)
 
 
+class _RedactorError(RuntimeError):
+    """The program's redactor failed."""
+
+
 class _Own:
     """The program's redactor; its errors may quote the text, so only their kind is told."""
 
@@ -212,4 +216,4 @@ class _Own:
             if isinstance(redacted, str):  # pyright: ignore[reportUnnecessaryIsInstance]
                 return redacted
             kind = f"a {type(redacted).__name__} instead of a text"
-        raise RuntimeError(f"the function given as redact= failed ({kind}): the line is not written")
+        raise _RedactorError(f"the function given as redact= failed ({kind}): the line is not written")

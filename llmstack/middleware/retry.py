@@ -42,7 +42,7 @@ class Retry:
             full jitter.
         deadline: Seconds that a call, all its attempts and the reading of a stream together, may take. The option
             ``deadline`` of a call goes before it.
-        budget: What retries are paid for from; None for no such limit.
+        budget: What retries are paid for from; None (in a config file: false) for no such limit.
         retry_ambiguous: Whether to send again also where the request may have been executed, and billed, although no
             answer came. A request lost on a kept connection that had just been closed is sent again in any case, once.
         breaker: When to stop asking for a while; None for never.
@@ -68,7 +68,7 @@ class Retry:
         attempts: int = 3,
         wait: Callable[[tenacity.RetryCallState], float] | None = None,
         deadline: float | None = None,
-        budget: RetryBudget | None = RetryBudget(),  # noqa: B008 - it is immutable
+        budget: RetryBudget | Literal[False] | None = RetryBudget(),  # noqa: B008 - it is immutable
         retry_ambiguous: bool = True,  # noqa: FBT001, FBT002 - given by name
         breaker: CircuitBreaker | None = None,
         *,
@@ -89,14 +89,14 @@ class Retry:
         self.attempts = attempts
         self.wait = wait or tenacity.wait_random_exponential(multiplier=0.5, max=8)
         self.deadline = deadline
-        self.budget = budget
+        self.budget = budget or None
         self.retry_ambiguous = retry_ambiguous
         self.breaker = breaker
         self.stop = stop
         self.retry = retry
         self.idle_timeout = idle_timeout
         self.strict = strict
-        self.buckets = None if budget is None else Buckets(budget)
+        self.buckets = Buckets(budget) if budget else None
         self.circuits = None if breaker is None else Circuits(breaker)
 
     @hookimpl

@@ -64,7 +64,7 @@ class Sentry:
             return
         kind = type(event)
         if kind is AttemptFinished:
-            self._spans.finish(event)  # type: ignore[arg-type]
+            self._end_attempt(event, active=active)  # type: ignore[arg-type]
         elif kind is CallFinished:
             self._end(event, active=active)  # type: ignore[arg-type]
         elif not active:
@@ -79,6 +79,13 @@ class Sentry:
         elif self._breadcrumbs:
             crumb(event)
 
+    def _end_attempt(self, event: AttemptFinished, *, active: bool) -> None:
+        self._spans.finish(event)
+        # A layer may catch this error and log it, before the call has ended.
+        if active and event.error is not None and event.outcome == "error":
+            content = self._content and collects("inputs") and collects("outputs")
+            know(event.error, content=content, quiet=False, told=False)
+
     def _end(self, event: CallFinished, *, active: bool) -> None:
         passed = self._spans.leave(event.call)
         try:
@@ -89,9 +96,11 @@ class Sentry:
             content = self._content and collects("inputs") and collects("outputs")
             if event.error is not None and event.outcome in ("error", "refused"):
                 # Ours to tell of, or to keep quiet about: in either case no second one is wanted.
-                know(event.error, content=content, quiet=self._coordinate and (told or refused))
+                quiet = self._coordinate and (told or refused)
+                know(event.error, content=content, quiet=quiet, told=False)
                 if told:
                     report(event, content=content, trace=None if passed.last is None else passed.last.trace())
+                    know(event.error, content=content, quiet=quiet, told=True)
             if self._breadcrumbs and not (refused and told):
                 crumb(event)
         finally:

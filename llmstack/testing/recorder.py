@@ -39,5 +39,8 @@ class Recorder:
         Raises:
             ValueError: If there is not exactly one.
         """
-        (event,) = self.of(CallFinished)
-        return event
+        finished = self.of(CallFinished)
+        if len(finished) != 1:
+            message = f"`finished` is for one call, but {len(finished)} have ended: use of(CallFinished)"
+            raise ValueError(message)
+        return finished[0]

@@ -34,11 +34,13 @@ class Status:
         status: HTTP status, 400 or more.
         body: JSON body, or a message for one in OpenAI's shape.
         headers: Response headers, such as ``{"retry-after": "1"}``.
+        code: The error's code, such as ``"insufficient_quota"``, for a body in OpenAI's shape.
     """
 
     status: int
     body: Any = "scripted error"
     headers: Mapping[str, str] | None = None
+    code: str | None = None
 
 
 class ScriptedTransport:
@@ -154,7 +156,9 @@ def status_error(call: Call, step: Status) -> openai.APIStatusError:
     Raises:
         ValueError: If the status is no error.
     """
-    body = {"error": {"message": step.body, "type": "scripted"}} if isinstance(step.body, str) else step.body
+    body = step.body
+    if isinstance(body, str):
+        body = {"error": {"message": body, "type": "scripted", **({"code": step.code} if step.code else {})}}
     response = httpx2.Response(step.status, json=body, headers=step.headers or {})
     client = openai.OpenAI(api_key="sk-test-not-a-key", max_retries=0, http_client=_answering(response))
     try:

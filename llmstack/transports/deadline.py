@@ -52,18 +52,17 @@ class Limit(float):
         return limit
 
 
-def limited(timeout: Any, left: Callable[[], float], *, read: float | None = None) -> httpx2.Timeout:
+def limited(timeout: Any, left: Callable[[], float]) -> httpx2.Timeout:
     """A request's time-outs, none of which outlasts the deadline.
 
     Args:
         timeout: Seconds for each operation, an ``httpx2.Timeout`` with seconds for each kind, or None.
         left: Tells the seconds until the deadline.
-        read: Seconds for each read, if other.
     """
     each = httpx2.Timeout(timeout)
     return httpx2.Timeout(
         connect=Limit(each.connect, left),
-        read=Limit(each.read if read is None else read, left),
+        read=Limit(each.read, left),
         write=Limit(each.write, left),
         pool=Limit(each.pool, left),
     )

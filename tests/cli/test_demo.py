@@ -33,7 +33,9 @@ def test_the_demo_shows_what_logging_and_sentry_made_of_a_saved_call(demo):
     line, rest = saved.split("   Sentry  ", 1)
     fields = json.loads(" ".join(line.split()))
     assert (fields["event"], fields["outcome"], fields["attempts"]) == ("llm.call", "ok", 2)
-    assert rest.startswith("breadcrumb: attempt 1 failed: another follows\n   Sentry  no error events\n")
+    assert rest.startswith(
+        "breadcrumb: attempt 1 failed: another follows\n   Sentry  no error event: the call was saved\n"
+    )
     assert "   Sentry  one error event\n" in lost
     assert '"error.type": "APIConnectionError"' in " ".join(lost.split())
 

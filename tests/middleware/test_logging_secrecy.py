@@ -100,6 +100,7 @@ def test_nothing_forges_a_line_or_a_terminal_sequence(written):
     assert r"\x1b[2J" in text.replace("\\\\", "\\")
 
 
+@pytest.mark.tells
 @pytest.mark.usefixtures("said")
 def test_keys_are_masked_and_control_characters_escaped_in_content_too(written):
     """Asking for all content is not asking for keys."""

@@ -69,7 +69,7 @@ def test_a_lasting_failure_is_raised_at_once(status):
 
 def test_an_empty_account_is_not_asked_again():
     """A 429 that can never succeed; the code is kept."""
-    bench = Bench([Status(429, {"error": {"message": "no money", "code": "insufficient_quota"}})])
+    bench = Bench([Status(429, code="insufficient_quota")])
     with pytest.raises(openai.RateLimitError) as caught:
         bench.ask()
     assert caught.value.code == "insufficient_quota"

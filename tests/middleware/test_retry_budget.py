@@ -193,9 +193,10 @@ def test_each_host_and_model_has_a_bucket_of_its_own():
     assert bench.buckets.left(("scripted.invalid", "other")) == 490
 
 
-def test_a_retry_without_a_budget_is_never_refused():
-    """For a batch job that has the time."""
-    bench = Bench([], default=Status(500), budget=None)
+@pytest.mark.parametrize("none", [None, False])
+def test_a_retry_without_a_budget_is_never_refused(none):
+    """For a batch job that has the time. (TOML has no null.)"""
+    bench = Bench([], default=Status(500), budget=none)
     for _ in range(200):
         with pytest.raises(openai.InternalServerError):
             bench.ask()

@@ -62,6 +62,11 @@ def test_a_client_takes_the_path(config):
             OptionError,
             r"\[retry\] attempts: Input should be a valid integer",
         ),
+        (
+            'plugins = ["retry"]\n[retry]\nbudget = { capacty = 200 }',
+            OptionError,
+            r"\[retry\] budget.capacty: Unexpected keyword argument",
+        ),
         ('plugins = ["retry"]\n[retry]\nattempts = 0', OptionError, "attempts must be at least 1"),
         ('retry = 3\nplugins = ["retry"]', OptionError, r"retry must be a table of options, \[retry\]"),
     ],

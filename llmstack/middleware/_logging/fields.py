@@ -7,9 +7,12 @@ https://github.com/open-telemetry/semantic-conventions-genai (``docs/gen-ai/open
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from openai import APIError
 
 from llmstack import CallInfo, Usage
 from llmstack.events import (
@@ -32,6 +35,9 @@ _OPERATIONS = {
     "vector_stores.search": "retrieval",
 }
 """The convention's name of an endpoint; it has none for the others."""
+
+_CODE = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
+"""What a code looks like: a word, no sentence."""
 
 _PROVIDERS = {
     "api.openai.com": "openai",
@@ -198,7 +204,8 @@ def failure(error: BaseException | None) -> Fields:
     code = getattr(error, "code", None)
     return {
         "error.type": None if error is None else type(error).__name__,
-        "error_code": code if isinstance(code, str) and code else None,
+        # Providers may put a sentence there, and other exceptions anything.
+        "error_code": code if isinstance(error, APIError) and isinstance(code, str) and _CODE.fullmatch(code) else None,
     }
 
 

@@ -23,6 +23,10 @@ logger = logging.getLogger("llmstack")
 # A library stays quiet until the program says where logs go.
 logger.addHandler(logging.NullHandler())
 
+CONTENT = "llm.content"
+"""The line that has content; it goes to a logger of its own, so that it can be told from all others."""
+_content_logger = logger.getChild("content")
+
 Write = Callable[[Mapping[str, Any]], object]
 """Writes a line with these fields; called in the background, in the caller's context."""
 
@@ -59,32 +63,44 @@ class ProgramRoute:
 
     def begin(self, level: int, name: str) -> Write:
         """Begin a line for whichever of the two it is now."""
+        if name == CONTENT:
+            _keep_from_sentry()
         return _through_structlog(level, name) if structlog.is_configured() else _through_logging(level, name)
 
 
 def _through_logging(level: int, name: str) -> Write:
-    record = logger.makeRecord(logger.name, level, __file__, 0, name, (), None, "llmstack_event")
+    to = _content_logger if name == CONTENT else logger
+    record = to.makeRecord(to.name, level, __file__, 0, name, (), None, "llmstack_event")
 
     def write(fields: Mapping[str, Any]) -> None:
         line = {**fields, **_bound(fields)}
         record.msg = as_text(name, line)
         record.llmstack = line
-        logger.handle(record)
+        to.handle(record)
 
     return write
 
 
-def _structlog() -> Any:
+def _keep_from_sentry() -> None:
+    """Content for the log is not content for Sentry, whose logging integration makes breadcrumbs of all lines."""
+    integration: Any = sys.modules.get("sentry_sdk.integrations.logging")
+    for name in ("ignore_logger", "ignore_logger_for_sentry_logs"):
+        ignore = getattr(integration, name, None)
+        if ignore is not None:
+            ignore(_content_logger.name)
+
+
+def _structlog(name: str = "llmstack") -> Any:
     """The program's structlog logger."""
     kind = structlog.get_config()["wrapper_class"]
     asynchronous = getattr(structlog.stdlib, "AsyncBoundLogger", None)
     if asynchronous is not None and isinstance(kind, type) and issubclass(kind, asynchronous):
         kind = structlog.stdlib.BoundLogger  # its synchronous form: there is no event loop in the background
-    return structlog.wrap_logger(None, wrapper_class=kind, logger_factory_args=("llmstack",)).bind()
+    return structlog.wrap_logger(None, wrapper_class=kind, logger_factory_args=(name,)).bind()
 
 
 def _through_structlog(level: int, name: str) -> Write:
-    bound = _structlog()
+    bound = _structlog(_content_logger.name if name == CONTENT else "llmstack")
 
     def write(fields: Mapping[str, Any]) -> None:
         # What the program bound is its own: only texts are touched, for its processors may know the rest.

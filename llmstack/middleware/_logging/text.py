@@ -17,6 +17,7 @@ GUARD = 4096
 """Characters looked at beyond the cut, so that what straddles it is still known for a secret."""
 
 _DEEPEST = 16
+_BITS = 1024
 
 # C0, DEL and C1 (terminal sequences, forged lines), line and paragraph separator, marks that turn the direction of
 # reading (Unicode TR 36, "Trojan Source"), the byte order mark, and surrogates, which no encoding can write.
@@ -83,9 +84,17 @@ def tidy(value: Any, text: Callable[[str], str] = shown, depth: int = 0) -> Any:
         if isinstance(value, Mapping):
             return {text(str(key)): tidy(item, text, depth + 1) for key, item in value.items()}
         return [tidy(item, text, depth + 1) for item in value]
-    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+    if value is None or _is_number(value):
         return value
-    return text(str(value))  # JSON has no NaN either
+    try:
+        return text(str(value))
+    except Exception as error:  # noqa: BLE001 - one odd value is not to cost the line
+        return f"[cannot be logged: {type(error).__name__}]"
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a number of JSON's. Python refuses to write out an endless one, and JSON has no NaN."""
+    return math.isfinite(value) if isinstance(value, float) else isinstance(value, int) and value.bit_length() <= _BITS
 
 
 def as_text(name: str, fields: Mapping[str, Any]) -> str:

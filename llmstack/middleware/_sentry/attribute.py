@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llmstack.events import AttemptFinished, AttemptStarted
+from llmstack.middleware._sentry.safe import short
 
 __all__ = ["at_end", "at_start", "operation", "status"]
 
@@ -37,7 +38,7 @@ def operation(call: Any) -> tuple[str, str]:
     if call.model is None:
         return "", ""
     word = _OPERATIONS.get(call.endpoint) or call.endpoint.partition(".")[0] or "request"
-    return f"{word} {call.model}", f"gen_ai.{word}"
+    return f"{word} {short(call.model)}", f"gen_ai.{word}"
 
 
 def at_start(event: AttemptStarted) -> dict[str, Any]:
@@ -51,13 +52,13 @@ def at_start(event: AttemptStarted) -> dict[str, Any]:
         "gen_ai.operation.name": operation(call)[1].removeprefix("gen_ai."),
         "gen_ai.request.model": call.model,
         "gen_ai.response.streaming": call.stream,
-        "server.address": host or None,
+        "server.address": host.strip("[]") or None,
         "server.port": int(port) if port else None,
         "llmstack.call_id": call.id,
         "llmstack.attempt": event.number,
         "llmstack.tenant": call.tenant,
     }
-    return {name: value for name, value in known.items() if value is not None}
+    return {name: short(value) for name, value in known.items() if value is not None}
 
 
 def at_end(event: AttemptFinished) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def at_end(event: AttemptFinished) -> dict[str, Any]:
             "gen_ai.usage.output_tokens.reasoning": usage.reasoning_tokens or None,
             "gen_ai.usage.total_tokens": usage.total_tokens or None,
         }
-    return {name: value for name, value in known.items() if value is not None}
+    return {name: short(value) for name, value in known.items() if value is not None}
 
 
 def status(event: AttemptFinished) -> str:

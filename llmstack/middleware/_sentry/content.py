@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from llmstack.effects import Flow, Next
 from llmstack.hookspecs import hookimpl
 from llmstack.middleware._sentry.client import awake, collects
+from llmstack.middleware._sentry.safe import short
 from llmstack.secrets import mask
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ _LONGEST = 10_000
 
 _MOST = 100_000
 """Characters of all messages together; the last ones are kept, as Sentry does."""
+
+_FILES = ("file_data", "b64_json", "partial_image_b64")
 
 _SYSTEM = ("system", "developer")
 
@@ -138,14 +141,21 @@ def _json(value: Any) -> str:
     return json.dumps(_shown(value), ensure_ascii=False, default=str)
 
 
+def _is_file(name: Any, within: Mapping[Any, Any]) -> bool:
+    return name in _FILES or (name == "data" and "format" in within)
+
+
 def _shown(value: Any) -> Any:
     """A copy with secrets masked, long texts cut and embedded files left out."""
     if isinstance(value, str):
         if value.startswith("data:") and ";base64," in value[:256]:
             return value.partition(",")[0] + ",[Filtered]"
-        return mask(value if len(value) <= _LONGEST else value[:_LONGEST] + "...")
+        return short(value, _LONGEST)
     if isinstance(value, Mapping):
-        return {str(name): _shown(item) for name, item in value.items()}
+        return {
+            mask(str(name)): "[Filtered]" if isinstance(item, str) and _is_file(name, value) else _shown(item)
+            for name, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [_shown(item) for item in value]
     return value

@@ -9,7 +9,6 @@ from typing import Any
 
 from llmstack.events import CallFinished, CircuitClosed, CircuitOpened, Event, RetryScheduled, RetryStopped
 from llmstack.middleware._sentry import safe
-from llmstack.secrets import mask, mask_all
 
 __all__ = ["CATEGORY", "crumb"]
 
@@ -34,7 +33,7 @@ def crumb(event: Event) -> None:
     call = event.call
     known = {"call_id": call.id, "endpoint": call.endpoint, "model": call.model, "tenant": call.tenant, **data}
     shown = {name: value for name, value in known.items() if value is not None}
-    sentry_sdk.add_breadcrumb(category=CATEGORY, level=level, message=mask(message), data=mask_all(shown))
+    sentry_sdk.add_breadcrumb(category=CATEGORY, level=level, message=safe.short(message, 1000), data=safe.short(shown))
 
 
 def _error(error: BaseException | None) -> dict[str, Any]:

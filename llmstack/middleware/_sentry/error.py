@@ -53,7 +53,7 @@ def report(event: CallFinished, *, content: bool, trace: dict[str, Any] | None) 
     with contextlib.suppress(Exception):  # good to have; the event is worth sending without it
         _add_program(told, said)
     told["level"] = "warning" if event.outcome == "refused" else "error"
-    told["fingerprint"] = ["llmstack", event.call.endpoint or event.call.path, safe.code(error)]
+    told["fingerprint"] = safe.short(["llmstack", event.call.endpoint or event.call.path, safe.code(error)])
     told["tags"] = _tags(event)
     told["contexts"] = _contexts(event)
     if trace is not None:
@@ -73,6 +73,8 @@ def clean(event: Any, error: BaseException, *, content: bool, whole: bool) -> No
     texts: dict[str, list[str]] = {}
     for found in chain(error):
         texts.setdefault(type(found).__qualname__, []).append(safe.text(found))
+        if not content:
+            _quoted(event, found)
     # Sentry lists them from the innermost.
     for value in reversed((event.get("exception") or {}).get("values") or ()):
         if content:
@@ -84,6 +86,20 @@ def clean(event: Any, error: BaseException, *, content: bool, whole: bool) -> No
         for frame in _frames(value):
             if whole or str(frame.get("module")).partition(".")[0] in _LIBRARIES:
                 _strip(frame)
+
+
+def _quoted(event: Any, error: BaseException) -> None:
+    """A log line that tells of the error often quotes it; asyncio does so with each task whose error nobody takes."""
+    entry = event.get("logentry")
+    said = str(error)
+    if not isinstance(entry, dict) or not said or said == (told := safe.text(error)):
+        return
+    for form in (repr(said)[1:-1], said):
+        for name in ("message", "formatted"):
+            if isinstance(entry.get(name), str):
+                entry[name] = entry[name].replace(form, told)
+        if isinstance(entry.get("params"), (list, tuple)):
+            entry["params"] = [str(param).replace(form, told) for param in entry["params"]]
 
 
 def _strip(frame: dict[str, Any]) -> None:
@@ -141,7 +157,7 @@ def _tags(event: CallFinished) -> dict[str, str]:
         "llmstack.error": safe.code(event.error),
     }
     tags |= {name: value for name, value in known.items() if value}
-    return {mask(name): mask(value)[:_LONGEST_TAG] for name, value in tags.items()}
+    return {safe.short(name)[:_LONGEST_TAG]: safe.short(value)[:_LONGEST_TAG] for name, value in tags.items()}
 
 
 def _contexts(event: CallFinished) -> dict[str, Any]:
@@ -164,5 +180,5 @@ def _contexts(event: CallFinished) -> dict[str, Any]:
         contexts["content filter"] = results
     if inner := safe.inner_code(error):
         contexts["inner error"] = {"code": inner}
-    masked: dict[str, Any] = mask_all(contexts)
+    masked: dict[str, Any] = safe.short(contexts)
     return masked

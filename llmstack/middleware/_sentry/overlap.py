@@ -115,10 +115,11 @@ def describes_request(span: Any) -> bool:
 class _Known:
     """What is known of an error that a call of ours has raised."""
 
-    __slots__ = ("content", "quiet")
+    __slots__ = ("content", "quiet", "told")
 
-    def __init__(self, *, content: bool, quiet: bool) -> None:
+    def __init__(self, *, content: bool, quiet: bool, told: bool) -> None:
         self.content = content
+        self.told = told
         self.quiet = quiet
 
 
@@ -126,16 +127,18 @@ _known: WeakKeyDictionary[BaseException, _Known] = WeakKeyDictionary()
 _watching = threading.Lock()
 
 
-def know(error: BaseException, *, content: bool, quiet: bool) -> None:
+def know(error: BaseException, *, content: bool, quiet: bool, told: bool) -> None:
     """A call of ours has raised this error; the program or one of its frameworks may capture it too.
 
     Args:
         error: What was raised.
         content: Whether its text may be shown.
         quiet: Whether the integration's event for it is to be dropped.
+        told: Whether we have sent an event for it, so that any other for the very same is a second one. Sentry's own
+            deduplication sees that only in the task or thread that made the call, and only of the last error there.
     """
     try:
-        _known[error] = _Known(content=content, quiet=quiet)
+        _known[error] = _Known(content=content, quiet=quiet, told=told)
     except TypeError:  # some built-in exceptions cannot be referred to weakly
         return
 
@@ -167,7 +170,10 @@ def _process(event: Any, hint: Any) -> Any:
         known = _known_as(error)
         if known is None:
             continue
-        if known.quiet and error is raised and _mechanism(event) == "openai":
+        mechanism = _mechanism(event)
+        if mechanism == "llmstack":
+            return event
+        if error is raised and (known.told or (known.quiet and mechanism == "openai")):
             return None
         from llmstack.middleware._sentry.error import clean
 

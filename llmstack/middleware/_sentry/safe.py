@@ -11,7 +11,13 @@ from openai import APIError, APIStatusError
 from llmstack.errors import StackError
 from llmstack.secrets import mask
 
-__all__ = ["WITHHELD", "code", "facts", "filter_results", "inner_code", "text"]
+__all__ = ["WITHHELD", "code", "facts", "filter_results", "inner_code", "short", "text"]
+
+_LONGEST = 200
+"""Characters of a value that is no content: programs let others choose models, and servers send what they like."""
+
+_GUARD = 4096
+"""Characters looked at beyond the cut, so that what straddles it is still known for a secret."""
 
 WITHHELD = "[text withheld]"
 
@@ -82,6 +88,21 @@ def filter_results(error: BaseException | None) -> dict[str, dict[str, Any]]:
 def inner_code(error: BaseException | None) -> str | None:
     """Azure's inner error, such as ``ResponsibleAIPolicyViolation``."""
     return _word(_inner(error).get("code"))
+
+
+def short(value: Any, limit: int = _LONGEST) -> Any:
+    """A copy with every text masked and cut."""
+    if isinstance(value, str):
+        head = value[: limit + _GUARD]
+        done = mask(head)
+        if len(head) < len(value):  # what was cut in two at the end of `head` could not be known for what it is
+            done = done[: max(0, len(done) - _GUARD)]
+        return done if len(value) <= limit else done[:limit] + "..."
+    if isinstance(value, Mapping):
+        return {short(name, limit): short(item, limit) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [short(item, limit) for item in value]
+    return value
 
 
 def _inner(error: BaseException | None) -> Mapping[str, Any]:
