@@ -11,6 +11,7 @@ Each table gives the options of the plugin of its name, checked against the plug
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import inspect
 import tomllib
@@ -18,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -92,16 +93,36 @@ def _checked(file: Path, name: str, plugin: type, options: Mapping[str, Any]) ->
     checked: dict[str, Any] = {}
     for key, value in options.items():
         if key not in parameters:
-            close = difflib.get_close_matches(key, parameters, 1)
-            meant = f"did you mean {close[0]!r}?" if close else f"it takes: {', '.join(parameters) or 'no options'}"
-            raise OptionError(f"{file}: [{name}] has no option {key!r}; {meant}", plugin=name)
+            raise OptionError(f"{file}: [{name}] has no option {key!r}; {_meant(key, parameters)}", plugin=name)
+        hint = hints.get(key, Any)
+        for inner in _unknown_inside(hint, value):
+            known = [field.name for kind in _dataclasses_in(hint) for field in dataclasses.fields(kind)]
+            raise OptionError(f"{file}: [{name}] {key} has no {inner!r}; {_meant(inner, known)}", plugin=name)
         try:
-            checked[key] = TypeAdapter(
-                hints.get(key, Any), config=ConfigDict(arbitrary_types_allowed=True, extra="forbid")
-            ).validate_python(value)
+            checked[key] = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value)
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]
             last = problem["loc"][-1] if problem["loc"] else None
             where = f"{key}.{last}" if isinstance(value, Mapping) and last in value else key
             raise OptionError(f"{file}: [{name}] {where}: {problem['msg']}", plugin=name) from error
     return checked
+
+
+def _meant(key: str, known: Iterable[str]) -> str:
+    names = list(known)
+    close = difflib.get_close_matches(key, names, 1)
+    return f"did you mean {close[0]!r}?" if close else f"it takes: {', '.join(names) or 'no options'}"
+
+
+def _dataclasses_in(hint: Any) -> list[Any]:
+    """The dataclasses among the types of an option: their fields are what a table for it may say."""
+    return [kind for kind in (hint, *get_args(hint)) if inspect.isclass(kind) and dataclasses.is_dataclass(kind)]
+
+
+def _unknown_inside(hint: Any, value: Any) -> list[str]:
+    """Keys of a table that no dataclass of the option has; early versions of pydantic pass them over."""
+    kinds = _dataclasses_in(hint)
+    if not isinstance(value, dict) or not kinds:
+        return []
+    known = {field.name for kind in kinds for field in dataclasses.fields(kind)}
+    return [key for key in value if key not in known]

@@ -65,7 +65,7 @@ def test_a_client_takes_the_path(config):
         (
             'plugins = ["retry"]\n[retry]\nbudget = { capacty = 200 }',
             OptionError,
-            r"\[retry\] budget.capacty: Unexpected keyword argument",
+            r"\[retry\] budget has no 'capacty'; did you mean 'capacity'\?",
         ),
         ('plugins = ["retry"]\n[retry]\nattempts = 0', OptionError, "attempts must be at least 1"),
         ('retry = 3\nplugins = ["retry"]', OptionError, r"retry must be a table of options, \[retry\]"),
