@@ -15,7 +15,7 @@ from typing import Any
 from llmstack.events import CallFinished
 from llmstack.middleware._sentry import safe
 from llmstack.middleware._sentry.client import options
-from llmstack.middleware._sentry.overlap import chain
+from llmstack.middleware._sentry.overlap import related
 from llmstack.secrets import mask, mask_all
 
 __all__ = ["clean", "report"]
@@ -71,7 +71,7 @@ def clean(event: Any, error: BaseException, *, content: bool, whole: bool) -> No
         whole: True if the whole event is ours: no frame keeps its local variables, no text is left unknown.
     """
     texts: dict[str, list[str]] = {}
-    for found in chain(error):
+    for found in related(error):
         texts.setdefault(type(found).__qualname__, []).append(safe.text(found))
         if not content:
             _quoted(event, found)

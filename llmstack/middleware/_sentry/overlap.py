@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
-__all__ = ["chain", "describes_request", "end_quietened", "know", "quieten", "watch_events"]
+__all__ = ["describes_request", "end_quietened", "know", "quieten", "related", "watch_events"]
 
 _INTEGRATION = "sentry_sdk.integrations.openai"
 _ORIGIN = "auto.ai.openai"
@@ -166,7 +166,7 @@ def _process(event: Any, hint: Any) -> Any:
     raised = ((hint or {}).get("exc_info") or (None, None, None))[1]
     if raised is None or not _known:
         return event
-    for error in chain(raised):
+    for error in related(raised):
         known = _known_as(error)
         if known is None:
             continue
@@ -190,7 +190,7 @@ def _mechanism(event: Any) -> str | None:
     return None
 
 
-def chain(error: BaseException) -> Iterator[BaseException]:
+def related(error: BaseException) -> Iterator[BaseException]:
     """An error with all its causes, contexts and members of groups, each once."""
     seen: set[int] = set()
     rest: list[BaseException | None] = [error]
