@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from llmstack._core.call import Call, CallInfo, ChunkFilter
     from llmstack._core.effects import Flow, Next
+    from llmstack._core.issue import Issue
     from llmstack._core.options import Options, options
     from llmstack._core.order import Stage
     from llmstack._core.plugin import Middleware, Observer, Plugin
@@ -41,6 +42,7 @@ __all__ = [
     "Clock",
     "Flow",
     "Incoming",
+    "Issue",
     "Middleware",
     "Next",
     "Observer",
@@ -70,6 +72,7 @@ _HOMES = {
     "Clock": "llmstack._core.transport",
     "Flow": "llmstack._core.effects",
     "Incoming": "llmstack._core.transport",
+    "Issue": "llmstack._core.issue",
     "Middleware": "llmstack._core.plugin",
     "Next": "llmstack._core.effects",
     "Observer": "llmstack._core.plugin",

@@ -9,8 +9,12 @@
         │   ├── OrderError            before/after that contradict each other
         │   ├── OptionError           an option or argument a plugin does not take
         │   └── PluginNotFoundError   a name that no installed plugin has
-        ├── RefusedError              a layer refused the call before it was sent; plugins subclass it
-        │   └── CircuitOpenError      so many calls have failed that none is sent for a while
+        ├── RefusedError              a layer refused the call before it was sent, or its answer; plugins subclass it
+        │   ├── CircuitOpenError      so many calls have failed that none is sent for a while
+        │   ├── ModerationError       what was asked or answered may not pass
+        │   ├── ModerationUnavailableError  whether it may pass could not be found out
+        │   └── ValidationError       a call that the API would refuse, or the program's rules do
+        ├── AnswerError               an answer that does not fit what was asked for
         ├── PluginError               a plugin failed or broke the rules; the cause is chained
         ├── CommittedError            a layer wanted to send again although content had reached the program
         ├── BodyConsumedError         a second send of a one-shot body (an iterator, an unseekable file)
@@ -27,14 +31,20 @@ from openai import OpenAIError
 from llmstack._core.secret import mask
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from llmstack._core.call import CallInfo
+    from llmstack._core.issue import Issue
     from llmstack._core.reply import Reply
 
 __all__ = [
+    "AnswerError",
     "BodyConsumedError",
     "CircuitOpenError",
     "CommittedError",
     "ConfigError",
+    "ModerationError",
+    "ModerationUnavailableError",
     "OptionError",
     "OrderError",
     "PluginError",
@@ -44,6 +54,7 @@ __all__ = [
     "ReplayError",
     "StackError",
     "UnsupportedError",
+    "ValidationError",
 ]
 
 
@@ -127,6 +138,64 @@ class CircuitOpenError(RefusedError):
         """Make the error; `more` as for `StackError`."""
         super().__init__(message, **more)
         self.retry_after = retry_after
+
+
+class ValidationError(RefusedError):
+    """The call breaks the API's rules or the program's; nothing was sent.
+
+    Attributes:
+        issues: All that is wrong, not just the first.
+    """
+
+    def __init__(self, message: str, *, issues: Iterable[Issue] = (), **more: Any) -> None:
+        """Make the error; `more` as for `StackError`."""
+        super().__init__(message, **more)
+        self.issues = tuple(issues)
+
+
+class AnswerError(StackError):
+    """The answer does not fit what was asked for; `reply` has it.
+
+    Attributes:
+        issues: All that is wrong with it.
+    """
+
+    def __init__(self, message: str, *, issues: Iterable[Issue] = (), **more: Any) -> None:
+        """Make the error; `more` as for `StackError`."""
+        super().__init__(message, **more)
+        self.issues = tuple(issues)
+
+
+class ModerationError(RefusedError):
+    """What was asked, or what was answered, may not pass.
+
+    Attributes:
+        subject: ``"input"`` or ``"output"``.
+        categories: The categories over their threshold.
+        scores: Score by category, 0 to 1, as far as there are any.
+        source: Who said so: ``"terms"``, ``"openai"``, ``"azure"`` or the name of a checker.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        subject: str = "input",
+        categories: Iterable[str] = (),
+        scores: Mapping[str, float] | None = None,
+        source: str = "",
+        **more: Any,
+    ) -> None:
+        """Make the error; `more` as for `StackError`."""
+        super().__init__(message, **more)
+        self.subject = subject
+        self.categories = tuple(categories)
+        self.scores = dict(scores or {})
+        self.source = source
+
+
+class ModerationUnavailableError(RefusedError):
+    """Whether the call may pass could not be found out, and so it may not. The cause is chained."""
 
 
 class PluginError(StackError):

@@ -6,16 +6,39 @@
 
 It finds what has a form: it cannot know names, addresses or what else is private. Every pattern takes time linear in
 the text, whatever the text is: each run of characters is looked at once (possessive quantifiers, bounded counts).
+`find` tells where personal data are, for whoever wants to do something else with them.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv6Address
+from typing import Final
 
 from llmstack.secrets import mask
 
-__all__ = ["redact"]
+__all__ = ["KINDS", "Span", "covered", "find", "redact"]
+
+KINDS: Final = ("email", "iban", "card", "ip", "phone")
+"""The kinds of personal data that `find` knows; what could be two kinds is the one that comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A place in a text.
+
+    Attributes:
+        start: Index of the first character.
+        end: Index after the last one.
+        kind: What is there, such as ``"email"``.
+    """
+
+    start: int
+    end: int
+    kind: str
+
 
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:[^-]|-(?!----))*+(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?"
@@ -71,23 +94,74 @@ def redact(text: str) -> str:
     text = _PRIVATE_KEY.sub("[key]", text)
     text = _KEY.sub("[key]", text)
     text = _ASSIGNED.sub(r"\1[key]", text)
-    text = _EMAIL.sub("[email]", text)
-    text = _IBAN.sub(_account, text)
-    text = _DIGITS.sub(_cards, text)
-    text = _IPV6.sub(_address, text)
-    text = _IPV4.sub("[ip]", text)
-    return _PHONE.sub(_number, text)
+    pieces: list[str] = []
+    at = 0
+    for span in find(text):
+        pieces += [text[at : span.start], f"[{span.kind}]"]
+        at = span.end
+    return "".join((*pieces, text[at:]))
 
 
-def _account(found: re.Match[str]) -> str:
-    """The IBAN at the start of what was found; the words after it may look as if they belonged to it."""
-    text = found.group()
+def find(text: str, kinds: Collection[str] = KINDS) -> list[Span]:
+    """Where in a text there are personal data.
+
+    Args:
+        text: Any text.
+        kinds: Which of `KINDS` to look for.
+
+    Returns:
+        The places in order; none overlaps another.
+    """
+    found: list[Span] = []
+    for kind in KINDS:
+        if kind not in kinds:
+            continue
+        spans = sorted(_FINDERS[kind](text), key=lambda span: span.start)
+        if spans:
+            text = covered(text, spans)
+            found += spans
+    return sorted(found, key=lambda span: span.start)
+
+
+def covered(text: str, spans: Sequence[Span]) -> str:
+    """The text with spans covered, each by as many characters: nothing more is found there, and no place moves.
+
+    Args:
+        text: The text.
+        spans: Places in it, in order and without overlaps.
+
+    Returns:
+        A text of the same length.
+    """
+    pieces: list[str] = []
+    at = 0
+    for span in spans:
+        # A bracket at each end: what stands beside it is judged as if a placeholder stood here.
+        pieces += [text[at : span.start], ("[" + "\0" * (span.end - span.start - 2) + "]")[: span.end - span.start]]
+        at = span.end
+    return "".join((*pieces, text[at:]))
+
+
+def _emails(text: str) -> Iterator[Span]:
+    if "@" in text:
+        yield from (Span(*found.span(), "email") for found in _EMAIL.finditer(text))
+
+
+def _ibans(text: str) -> Iterator[Span]:
+    for found in _IBAN.finditer(text):
+        length = _account(found.group())
+        if length:
+            yield Span(found.start(), found.start() + length, "iban")
+
+
+def _account(text: str) -> int:
+    """How long the IBAN at the start of what was found is; the words after it may look as if they belonged to it."""
     ends = [place for place, character in enumerate(text) if character in " -"]
     for end in (len(text), *reversed(ends)):
         plain = text[:end].replace(" ", "").replace("-", "").upper()
         if len(plain) in _IBAN_LENGTHS and _checks(plain):
-            return "[iban]" + text[end:]
-    return text
+            return end
+    return 0
 
 
 def _checks(iban: str) -> bool:
@@ -96,16 +170,17 @@ def _checks(iban: str) -> bool:
     return turned.isascii() and int("".join(str(int(character, 36)) for character in turned)) % 97 == 1
 
 
-def _cards(found: re.Match[str]) -> str:
-    """What was found with every card number in it replaced: it may stand among other groups of digits."""
-    parts = re.split(r"([ -])", found.group())  # digits at even places, what separates them at odd ones
-    done: list[str] = []
-    start = 0
-    while start < len(parts):
-        end = _card_from(parts, start)
-        done.append("[card]" if end else parts[start])
-        start = end or start + 1
-    return "".join(done)
+def _cards(text: str) -> Iterator[Span]:
+    """Every card number; it may stand among other groups of digits."""
+    for found in _DIGITS.finditer(text):
+        parts = re.split(r"([ -])", found.group())  # digits at even places, what separates them at odd ones
+        start, place = 0, found.start()
+        while start < len(parts):
+            end = _card_from(parts, start)
+            length = sum(map(len, parts[start : end or start + 1]))
+            if end:
+                yield Span(place, place + length, "card")
+            start, place = end or start + 1, place + length
 
 
 def _card_from(parts: list[str], start: int) -> int | None:
@@ -127,19 +202,41 @@ def _luhn(digits: str) -> bool:
     return (doubled + sum(int(digit) for digit in digits[-1::-2])) % 10 == 0
 
 
-def _address(found: re.Match[str]) -> str:
-    text = found.group()
-    plain = text if text.endswith("::") else text.rstrip(":")
+def _addresses(text: str) -> Iterator[Span]:
+    taken: list[Span] = []
+    for found in _IPV6.finditer(text):
+        written = found.group()
+        plain = written if written.endswith("::") else written.rstrip(":")
+        if plain.strip(":") and _is_ipv6(plain):
+            taken.append(Span(found.start(), found.start() + len(plain), "ip"))
+    yield from taken
+    # The last part of an IPv6 address may be written as an IPv4 address.
+    rest = covered(text, taken) if taken else text
+    yield from (Span(*found.span(), "ip") for found in _IPV4.finditer(rest))
+
+
+def _is_ipv6(text: str) -> bool:
     try:
-        IPv6Address(plain)
+        IPv6Address(text)
     except ValueError:
-        return text
-    return text if not plain.strip(":") else "[ip]" + text[len(plain) :]
+        return False
+    return True
 
 
-def _number(found: re.Match[str]) -> str:
-    text = found.group()
-    digits = sum(character.isdigit() for character in text)
-    written = text.startswith(("+", "(")) or bool(_NORTH_AMERICAN.fullmatch(text))
-    domestic = text.startswith("0") and digits in _DOMESTIC_DIGITS and not _DATE.match(text)
-    return "[phone]" if written or domestic else text
+def _phones(text: str) -> Iterator[Span]:
+    for found in _PHONE.finditer(text):
+        written = found.group()
+        digits = sum(character.isdigit() for character in written)
+        plain = written.startswith(("+", "(")) or bool(_NORTH_AMERICAN.fullmatch(written))
+        domestic = written.startswith("0") and digits in _DOMESTIC_DIGITS and not _DATE.match(written)
+        if plain or domestic:
+            yield Span(*found.span(), "phone")
+
+
+_FINDERS: Final[dict[str, Callable[[str], Iterator[Span]]]] = {
+    "email": _emails,
+    "iban": _ibans,
+    "card": _cards,
+    "ip": _addresses,
+    "phone": _phones,
+}

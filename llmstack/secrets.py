@@ -9,6 +9,6 @@ Every key that a client of llmstack is made with, or sends, is known here.
 
 from __future__ import annotations
 
-from llmstack._core.secret import MASKED, mask, mask_all, register
+from llmstack._core.secret import MASKED, find, mask, mask_all, register
 
-__all__ = ["MASKED", "mask", "mask_all", "register"]
+__all__ = ["MASKED", "find", "mask", "mask_all", "register"]

@@ -36,7 +36,9 @@ class Books:
         """A request is about to be sent."""
         number = next(self._numbers)
         self._attempts.append(number)
-        call.progress.attempts = len(self._attempts)
+        # A request of another kind that a layer makes on the way has a progress of its own, and is no retry.
+        call.progress.sends.append(number)
+        call.progress.attempts = len(call.progress.sends)
         return Attempt(call, self._engine, number)
 
     def first_content(self) -> None:

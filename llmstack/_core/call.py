@@ -41,13 +41,25 @@ def _bare(path: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
+_OF_BODIES = frozenset({"accept", "content-type", "content-length", "idempotency-key", "openai-beta"})
+
+
+def _belongs_to_body(name: str) -> bool:
+    """Whether a header belongs to a call's own body or answer; all others, such as keys, are the program's."""
+    lowered = name.lower()
+    return lowered in _OF_BODIES or lowered.startswith("x-stainless-")
+
+
 @lru_cache(maxsize=256)
 def _host(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
 class ChunkFilter(Protocol):
-    """Rewrites the chunks of one streamed reply, between the wire and the program."""
+    """Rewrites the chunks of one streamed reply, between the wire and the program.
+
+    If it has a method ``start()`` as well, that is run while the request is being sent; it may be a flow.
+    """
 
     def feed(self, chunk: Chunk, /) -> Sequence[Chunk] | Flow[Sequence[Chunk]]:
         """Take one chunk, return the chunks to deliver now (none, one or several)."""
@@ -65,13 +77,15 @@ class Progress:
     is the one mutable thing a call carries.
     """
 
-    __slots__ = ("attempts", "committed", "first_content_at", "foreign", "notes", "now", "reply", "started_at")
+    __slots__ = ("attempts", "committed", "first_content_at", "foreign", "notes", "now", "reply", "sends", "started_at")
 
     def __init__(self) -> None:
         # The stack's clock; None for a call that is not under way.
         self.now: Callable[[], float] | None = None
         self.committed = False
         self.attempts = 0
+        # The numbers of the requests that were sent.
+        self.sends: list[int] = []
         self.started_at = 0.0
         self.first_content_at: float | None = None
         # Errors that came from below the layers: they pass all layers unwrapped.
@@ -259,6 +273,44 @@ class Call:
             return self
         asking = self.with_params(stream_options=asking_for_usage(self.params))
         return asking.with_filter(lambda _: HideUsage())
+
+    def aside(self, endpoint: str, path: str, params: Mapping[str, Any], *, deadline: float | None = None) -> Self:
+        """A request of a layer's own, made on behalf of this call: to judge what it asks, say, or to count its tokens.
+
+        It is passed on by ``next`` as the call is, and so goes through the layers further in, to where the call goes,
+        with the call's headers. It has nothing of the call's body, its stream or its raw mode, is no attempt to answer
+        the call, and may be sent also when content of the call has been delivered.
+
+        Args:
+            endpoint: The API's name for it, such as ``"moderations"``.
+            path: Path under the base URL.
+            params: Its JSON body.
+            deadline: When it must be over, by the stack's clock; the call's deadline if not given.
+
+        Returns:
+            The request, a POST with a JSON body.
+        """
+        headers = {name: value for name, value in self.headers.items() if not _belongs_to_body(name)}
+        progress = Progress()
+        progress.now = self.progress.now
+        return replace(
+            self,
+            method="POST",
+            path=path,
+            endpoint=endpoint,
+            params=params,
+            query=EMPTY,
+            headers=headers,
+            stream=False,
+            raw="",
+            hold=False,
+            strict=False,
+            filters=(),
+            replayable=True,
+            deadline=self.deadline if deadline is None else deadline,
+            request=None if self.request is None else self.request.aside(path, params, headers),
+            progress=progress,
+        )
 
     def note(self, **facts: Any) -> None:
         """Add facts (JSON-like, no content) that the call's `CallFinished` event shall carry in `notes`."""

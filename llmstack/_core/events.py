@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from llmstack._core.call import CallInfo
+from llmstack._core.issue import Issue
 from llmstack._core.usage import Usage
 
 Outcome = Literal["ok", "error", "refused", "cancelled", "incomplete"]
@@ -126,6 +127,42 @@ class CircuitOpened(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitClosed(Event):
     """A trial call to a host and model succeeded: calls are sent there again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuesFound(Event):
+    """A call has passed although something is wrong with it.
+
+    Attributes:
+        issues: What is wrong.
+    """
+
+    issues: tuple[Issue, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContentModerated(Event):
+    """What was asked, or answered, has been judged.
+
+    Attributes:
+        subject: ``"input"`` or ``"output"``.
+        flagged: True if a category is over its threshold.
+        blocked: True if it was not let pass.
+        categories: The categories over their threshold.
+        scores: Score by category, 0 to 1, as far as there are any.
+        source: Who said so: ``"terms"``, ``"openai"``, ``"azure"`` or the name of a checker.
+        cached: True if the verdict was known from before.
+        duration: Seconds that it took.
+    """
+
+    subject: Literal["input", "output"]
+    flagged: bool
+    blocked: bool
+    categories: tuple[str, ...] = ()
+    scores: Mapping[str, float] = field(default_factory=dict)
+    source: str = ""
+    cached: bool = False
+    duration: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -170,7 +170,7 @@ class Exchange:
         watch = opened.incoming.watch
         events = watch.end() if data is None else watch.feed(data)
         if opened.filters is not None:
-            events = yield from opened.filters.apply(events, last=data is None)
+            events = yield from self._passage.beside(opened.filters.apply(events, last=data is None))
         if data or events:
             self._ready.append(Batch(data or b"", events, filtered=opened.filters is not None))
         if watch.content:

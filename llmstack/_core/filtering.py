@@ -56,6 +56,21 @@ class Filters:
             except Exception as error:  # noqa: BLE001 - it gets a name
                 self._name(plugin, error)
 
+    def start(self) -> Flow[None] | None:
+        """What the filters have to do while the request is being sent; None if nothing."""
+        optional: list[tuple[str | None, Any]] = [(plugin, made) for plugin, made in self._chain]
+        starts = [(plugin, made.start) for plugin, made in optional if hasattr(made, "start")]
+        return self._start(starts) if starts else None
+
+    def _start(self, starts: Sequence[tuple[str | None, Callable[[], Any]]]) -> Flow[None]:
+        for plugin, start in starts:
+            try:
+                started = start()
+                if isinstance(started, GeneratorType):
+                    yield from started
+            except Exception as error:  # noqa: BLE001 - it gets a name
+                self._name(plugin, error)
+
     def apply(self, events: Sequence[ServerEvent], *, last: bool) -> Flow[list[ServerEvent]]:
         """Pass events through all filters; with `last`, or at the end marker, also what they kept back.
 

@@ -7,9 +7,9 @@ cannot both) and resumes it.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from llmstack._core.books import Attempt, Books
 from llmstack._core.call import Call
@@ -18,6 +18,8 @@ from llmstack._core.filtering import Filters
 from llmstack._core.flow import end_flow
 from llmstack._core.reply import Reply
 from llmstack._core.transport import Engine, Incoming, ServerEvent
+
+T = TypeVar("T")
 
 _MAX_REFUSALS = 8
 """How often a flow may ask for what it cannot have before it is taken for one that never ends."""
@@ -127,6 +129,13 @@ class Passage:
             self.interruption = caught
         return caught
 
+    def beside(self, flow: Flow[T]) -> Flow[T]:
+        """Serve a flow that runs beside the layers, such as a chunk filter's: it may ask for whatever a layer may.
+
+        Streams that it sends are read to their end at once.
+        """
+        return cast("Flow[T]", self._drive(cast("Flow[Reply]", flow), whole=True))
+
     # Running a flow ---------------------------------------------------------------------------------------------
 
     def _drive(
@@ -196,9 +205,9 @@ class Passage:
         self.rejected = None
         try:
             attempt.start()
-            answer = yield from self._engine.transport.send(call)
+            answer = yield from self._transmit(call, filters)
             if whole and not isinstance(answer, Reply):
-                answer = yield from read_whole(call, answer, filters)
+                answer = yield from read_whole(call, answer, filters, self.beside)
             if call.verify and isinstance(answer, Reply):
                 self._verify(call, answer, attempt, whole=whole)
         except BaseException as error:
@@ -212,6 +221,25 @@ class Passage:
         _suspended.add(flow)
         self._parked.append(self.opened)
         return None
+
+    def _transmit(self, call: Call, filters: Filters | None) -> Flow[Reply | Incoming]:
+        """Send, while the filters start that want to."""
+        starting = filters.start() if filters is not None and call.stream else None
+        if starting is None:
+            return (yield from self._engine.transport.send(call))
+        answers: list[Reply | Incoming] = []
+
+        def send() -> Flow[None]:
+            answers.append((yield from self._engine.transport.send(call)))
+
+        try:
+            yield Parallel((send(), self.beside(starting)))
+        except BaseException:
+            for answer in answers:
+                if not isinstance(answer, Reply):
+                    yield from self._close(answer)
+            raise
+        return answers[0]
 
     def _verify(self, call: Call, answer: Reply, attempt: Attempt, *, whole: bool) -> None:
         error = self._engine.verify(call, answer)
@@ -257,13 +285,16 @@ class Passage:
         raise PluginError(message, plugin=name, call=self._call.info)
 
 
-def read_whole(call: Call, incoming: Incoming, filters: Filters | None) -> Flow[Reply]:
+def read_whole(
+    call: Call, incoming: Incoming, filters: Filters | None, beside: Callable[[Flow[Any]], Flow[Any]]
+) -> Flow[Reply]:
     """Read what is arriving to its end at once, where nobody reads it piece by piece.
 
     Args:
         call: The call that was sent.
         incoming: Its answer.
         filters: What its chunks pass; None if nothing filters.
+        beside: Serves the filters' flows.
 
     Returns:
         The whole reply; its events as the filters left them.
@@ -279,7 +310,7 @@ def read_whole(call: Call, incoming: Incoming, filters: Filters | None) -> Flow[
             if watch.failure is not None:
                 raise watch.failure
             if filters is not None:
-                passed += yield from filters.apply(events, last=data is None)
+                passed += yield from beside(filters.apply(events, last=data is None))
             elif not call.stream:
                 pieces.append(data or b"")
     finally:

@@ -59,6 +59,24 @@ def mask(text: str) -> str:
     return _KEYS.sub(lambda found: found.group(1) + MASKED, text)
 
 
+def find(text: str) -> list[tuple[int, int]]:
+    """Where in a text known secrets stand.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        Start and end of each, in no order; they may overlap.
+    """
+    places: list[tuple[int, int]] = []
+    for value in list(_known):
+        at = text.find(value)
+        while at >= 0:
+            places.append((at, at + len(value)))
+            at = text.find(value, at + len(value))
+    return places
+
+
 def mask_all(value: Any) -> Any:
     """The same for every text in a JSON-like value: in mappings (keys too), lists and tuples.
 

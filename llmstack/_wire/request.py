@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import NoneType
 from typing import Any, cast
 
@@ -56,6 +56,23 @@ class SDKRequest:
     query: Mapping[str, Any]
     timeout: Any
     max_retries: int | None
+
+    def aside(self, path: str, params: Mapping[str, Any], headers: Mapping[str, Any]) -> SDKRequest:
+        """The request for what a layer asks on behalf of a call: without the files and the body that it came with."""
+        query: dict[str, object] = {}
+        changes: dict[str, Any] = {"method": "post", "url": path, "params": query, "headers": headers}
+        changes |= {"json_data": params, "extra_json": None, "files": None, "content": None}
+        changes |= {"idempotency_key": None, "post_parser": NotGiven()}
+        return replace(
+            self,
+            cast_to=object,
+            options=self.options.model_copy(update=changes),
+            stream_cls=None,
+            replay=None,
+            headers=headers,
+            params=params,
+            query=query,
+        )
 
 
 def call_of(client: Any, cast_to: Any, options: FinalRequestOptions, *, stream: bool, stream_cls: Any) -> Call:

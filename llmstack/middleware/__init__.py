@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from llmstack.middleware.logging import Logging
+from llmstack.middleware.moderation import Moderation
 from llmstack.middleware.retry import CircuitBreaker, Retry, RetryBudget
 from llmstack.middleware.sentry import Sentry
+from llmstack.middleware.validation import Validation
 
-__all__ = ["CircuitBreaker", "Logging", "Retry", "RetryBudget", "Sentry"]
+__all__ = ["CircuitBreaker", "Logging", "Moderation", "Retry", "RetryBudget", "Sentry", "Validation"]

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import anyio.to_thread
 import openai
 import pytest
 
 from llmstack import Call, Flow, Next, Reply
-from llmstack.effects import run, sleep
+from llmstack._core.call import Progress
+from llmstack.effects import emit, monotonic, now, parallel, run, sleep
 from llmstack.errors import PluginError, RefusedError
+from llmstack.events import RetryStopped
 from tests.core.side import MESSAGES, PREAMBLE, Side, chunk, event_error, lost, spoken, texts
 
 
@@ -135,6 +138,89 @@ def test_filters_may_be_flows(side: Side) -> None:
     assert side.run(lambda: text_of_stream(side, rig)) == "x"
     assert rig.clock.sleeps == [1.0, 1.0, 1.0, 5.0]
     assert seen == ["async" if side.asynchronous else "sync"] * 3
+
+
+def test_a_filter_may_ask_for_whatever_a_layer_may(side: Side) -> None:
+    """Events, the clock, requests of its own, even after content was delivered, if these are no part of the call."""
+
+    class Asking:
+        def __init__(self, call: Call, next: Next) -> None:
+            self.call = call.replace(stream=False, filters=(), progress=Progress())
+            self.next = next
+
+        def feed(self, c: Any) -> Flow[list[Any]]:
+            yield from emit(RetryStopped(call=self.call.info, number=1, reason="attempts", error=None))
+            assert (yield from monotonic()) > 0
+            assert (yield from now()) > 0
+            one, other = yield from parallel(self.next(self.call), self.next(self.call))
+            return [saying(c, one.text + other.text)] if text_of(c) else [c]
+
+        def end(self) -> list[Any]:
+            return []
+
+    def layer(call: Call, next: Next) -> Flow[Reply]:
+        return (yield from next(call.with_filter(lambda call: Asking(call, next))))
+
+    rig = side.rig([layer], [spoken("a", "b")], default="x")
+    assert side.run(lambda: text_of_stream(side, rig)) == "xxxx"
+    assert len(rig.recorder.of(RetryStopped)) == 4
+    assert len(rig.attempts) == 9
+    assert rig.finished.attempts == 9
+    assert rig.sent[0].progress.attempts == 1
+
+
+class Starting:
+    """Does something while the request is being sent."""
+
+    def __init__(self, start: Callable[[], Flow[None]]) -> None:
+        self.start = start
+
+    def feed(self, c: Any) -> list[Any]:
+        return [c]
+
+    def end(self) -> list[Any]:
+        return []
+
+
+def test_a_filter_may_start_while_the_request_is_sent(side: Side, server: Any) -> None:
+    """It has done so before it is fed, and costs no time of its own."""
+    gate = server.gate()
+    order: list[str] = []
+
+    def start() -> Flow[None]:
+        yield from run(gate.wait_reached, lambda: anyio.to_thread.run_sync(gate.wait_reached))
+        order.append("started")
+        gate.release()
+
+    rig = side.local(server, [filtering(lambda _: Starting(start))])
+
+    async def program() -> str:
+        text = await text_of_stream(side, rig)
+        await side.do(rig.client.close())
+        return text
+
+    assert side.run(program) == "You said: Say hello"
+    assert order == ["started"]
+
+
+def test_a_start_that_fails_opens_no_stream(side: Side) -> None:
+    """Its error is the call's, and what was opened meanwhile is closed."""
+
+    def start() -> Flow[None]:
+        yield from sleep(1)
+        yield from sleep(1)
+        raise RefusedError("not this one")
+
+    rig = side.rig([filtering(lambda _: Starting(start))], [spoken("Hello")])
+
+    async def program() -> None:
+        with pytest.raises(RefusedError):
+            await side.do(rig.create(stream=True))
+
+    side.run(program)
+    assert rig.finished.outcome == "refused"
+    assert rig.transport is not None
+    assert rig.transport.open == 0
 
 
 def test_filters_are_made_anew_for_each_send(side: Side) -> None:

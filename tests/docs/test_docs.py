@@ -9,7 +9,7 @@ import pytest
 
 from llmstack import effects, errors, events, hookspecs, options, testing
 from llmstack._core.call import CallInfo
-from llmstack.middleware import CircuitBreaker, Logging, Retry, RetryBudget, Sentry
+from llmstack.middleware import CircuitBreaker, Logging, Moderation, Retry, RetryBudget, Sentry, Validation
 from llmstack.middleware.logging import attempt_fields, call_fields
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,7 +57,15 @@ def test_the_fields_of_a_calls_info_are_listed():
 
 @pytest.mark.parametrize(
     ("plugin", "where"),
-    [(Retry, "retry"), (RetryBudget, "retry"), (CircuitBreaker, "retry"), (Logging, "logging"), (Sentry, "sentry")],
+    [
+        (Retry, "retry"),
+        (RetryBudget, "retry"),
+        (CircuitBreaker, "retry"),
+        (Logging, "logging"),
+        (Sentry, "sentry"),
+        (Validation, "validation"),
+        (Moderation, "moderation"),
+    ],
 )
 def test_every_option_of_a_plugin_has_a_row(plugin, where):
     """On the plugin's own page, with its default."""

@@ -1,0 +1,1 @@
+"""What `Moderation` is made of."""

@@ -1,0 +1,84 @@
+"""Spelling: the many ways to write a word, brought to one.
+
+Text becomes a list of words: compatibility forms (full-width, ligatures, mathematical letters) are unfolded (Unicode
+NFKD), case is folded, what is invisible or only an accent is dropped, letters that look like Latin ones become these in
+words that have Latin letters too (Cyrillic words are left in peace), and whatever is neither letter nor digit parts
+words. Scripts that put no spaces between words (Chinese, Japanese, Thai, Lao, Burmese, Khmer) give one word for each
+character. All of it is one pass, whatever the text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+__all__ = ["words_of"]
+
+_LOOKALIKES = str.maketrans(
+    # Cyrillic, Greek, Armenian and Latin letters that are drawn as the plain ones (Unicode TR 39, confusables.txt)
+    "аеорсухіјѕԁԛԝһӏвмткнαορτυνκιεχγβϲϳոսցօɑɡɩʏıłøđħᴀᴄᴅᴇᴊᴋᴍɴᴏᴘᴛᴜᴠᴡᴢ",
+    "aeopcyxijsdqwhlbmtkhaoptuvkiexybcjnugoagiyilodhacdejkmnoptuvwz",
+)
+_FOREIGN = re.compile(r"[^\x00-\x7f]+")
+_LATIN = frozenset("abcdefghijklmnopqrstuvwxyz")
+_UNSPACED = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Burmese
+    (0x1780, 0x17FF),  # Khmer
+    (0x3005, 0x3007),
+    (0x3040, 0x30FF),  # Hiragana, Katakana
+    (0x3400, 0x4DBF),  # Han
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x323AF),
+)
+_FILLERS = frozenset({0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180E, 0x3164, 0xFFA0})
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text, each in its one spelling.
+
+    Args:
+        text: Any text; half surrogate pairs and unassigned characters part words.
+
+    Returns:
+        The words, in order.
+    """
+    if not text.isascii():
+        text = _FOREIGN.sub(_unfolded, text)
+    if text.isascii():  # in most languages that are written in Latin letters nothing else is left
+        return text.lower().translate(_LETTERS).split()
+    words = unicodedata.normalize("NFC", text.casefold().translate(_LETTERS)).split()
+    return [word if word.isascii() or _LATIN.isdisjoint(word) else word.translate(_LOOKALIKES) for word in words]
+
+
+def _unfolded(run: re.Match[str]) -> str:
+    """A run of characters beyond ASCII in their one spelling; some capitals become letters that unfold once more."""
+    text = unicodedata.normalize("NFKD", run[0]).casefold()
+    return unicodedata.normalize("NFKD", text).translate(_LETTERS)
+
+
+class _Letters(dict[int, str | None]):
+    """What becomes of each character; found out when it is first met, and kept."""
+
+    def __missing__(self, code: int) -> str | None:
+        letter = self[code] = _letter(code)
+        return letter
+
+
+def _letter(code: int) -> str | None:
+    if code in _FILLERS or 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF:  # noqa: PLR2004 - variation selectors
+        return None
+    character = chr(code)
+    kind, mark = unicodedata.category(character), unicodedata.combining(character)
+    # Accents above and below, Hebrew and Arabic points; not what spells a letter (Indic signs, Japanese voicing).
+    if kind == "Cf" or 10 <= mark <= 35 or mark >= 200:  # noqa: PLR2004 - combining classes (Unicode standard, 4.3)
+        return None
+    if kind[0] not in "LMN":
+        return " "
+    if kind[0] == "L" and any(start <= code <= end for start, end in _UNSPACED):
+        return f" {character} "
+    return character
+
+
+_LETTERS = _Letters()

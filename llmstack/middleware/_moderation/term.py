@@ -1,0 +1,155 @@
+"""Terms: words and phrases that may not occur, found in one pass however many there are.
+
+Aho and Corasick's automaton ("Efficient string matching", 1975) over words instead of characters: "ass" is not in
+"class", and a step costs the same for one term and for ten thousand. A text that has no word of any term, which is
+nearly all text, is passed by one set intersection.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable
+
+from llmstack.middleware._moderation.spelling import words_of
+
+__all__ = ["Terms"]
+
+
+class _State:
+    """Where the automaton is: which beginnings of terms the last words are."""
+
+    __slots__ = ("depth", "fallback", "found", "steps")
+
+    def __init__(self, depth: int) -> None:
+        self.depth = depth
+        self.steps: dict[str, _State] = {}
+        self.fallback: _State | None = None
+        self.found: str | None = None
+
+
+class Terms:
+    """A set of blocked terms.
+
+    A term matches whole words, in any case, with any punctuation or space between them or none ("bad word", "Bad-Word",
+    "badword"), and spelled out ("b.a.d w o r d").
+    """
+
+    def __init__(self, terms: Iterable[str]) -> None:
+        """Take the terms.
+
+        Raises:
+            ValueError: If one has no letters, or only one: it would be found everywhere.
+        """
+        self._root = _State(0)
+        vocabulary: set[str] = set()
+        self.count = 0
+        for term in dict.fromkeys(terms):
+            for pattern in _patterns(term):
+                self._add(pattern, term)
+                vocabulary.update(pattern)
+            self.count += 1
+        self._vocabulary = frozenset(vocabulary)
+        self._sorted = sorted(vocabulary)
+        self._link()
+
+    def find(self, text: str) -> str | None:
+        """The first term in a text, as it was given; None if there is none."""
+        words = words_of(text)
+        return None if self._vocabulary.isdisjoint(words) else self._walk(words)[0]
+
+    def open_from(self, text: str) -> int:
+        """Where in a text that goes on a term may have begun.
+
+        Args:
+            text: The text so far, in which no term has been found.
+
+        Returns:
+            An index into the text; its length if nothing that follows could make a term of its end.
+        """
+        if not text or not self.count:
+            return len(text)
+        words = words_of(text)
+        held = self._walk(words)[1].depth
+        # The last word may go on; then what counts is what came before it.
+        if words and words_of(text + "x")[-1] != "x" and self._begins(words[-1]):
+            held = max(held, self._walk(words[:-1])[1].depth + 1)
+        return _start_of_last(text, held)
+
+    def _walk(self, words: list[str]) -> tuple[str | None, _State]:
+        root = state = self._root
+        beginnings = root.steps
+        for word in words:
+            if state is root:
+                if word not in beginnings:  # nearly every word of nearly every text
+                    continue
+            else:
+                while word not in state.steps and state.fallback is not None:
+                    state = state.fallback
+            state = state.steps.get(word, root)
+            if state.found is not None:
+                return state.found, state
+        return None, state
+
+    def _begins(self, piece: str) -> bool:
+        at = bisect_left(self._sorted, piece)
+        return at < len(self._sorted) and self._sorted[at].startswith(piece)
+
+    def _add(self, pattern: tuple[str, ...], term: str) -> None:
+        state = self._root
+        for word in pattern:
+            state = state.steps.setdefault(word, _State(state.depth + 1))
+        state.found = state.found or term
+
+    def _link(self) -> None:
+        """Give each state its fallback: the longest end of its words that begins another term."""
+        waiting = deque(self._root.steps.values())
+        for state in waiting:
+            state.fallback = self._root
+        while waiting:
+            state = waiting.popleft()
+            for word, following in state.steps.items():
+                back = state.fallback
+                while back is not None and word not in back.steps:
+                    back = back.fallback
+                following.fallback = self._root if back is None else back.steps[word]
+                following.found = following.found or following.fallback.found
+                waiting.append(following)
+
+
+def _patterns(term: str) -> set[tuple[str, ...]]:
+    """The ways to write a term: word by word, in one word, letter by letter."""
+    words = tuple(words_of(term))
+    letters = "".join(words)
+    if len(letters) < 2 and (not letters or letters.isascii()):  # noqa: PLR2004 - see the message
+        raise ValueError(
+            f"blocked_terms: {term!r} has {'one letter' if letters else 'no letters'}, and would be found everywhere: "
+            "give words of at least two letters or digits"
+        )
+    # Two letters beside each other are often no word: "a m" in "a. m." is not "am".
+    spelled = {tuple(letters)} if len(letters) > 2 and letters.isascii() else set[tuple[str, ...]]()  # noqa: PLR2004
+    return {words, tuple(words_of(letters)), *spelled}
+
+
+def _start_of_last(text: str, count: int) -> int:
+    """Where the last `count` words of a text begin."""
+    if count == 0:
+        return len(text)
+    width = 16
+    while width < len(text) and len(words_of(text[-width:])) <= count:
+        width *= 2
+    low, high = max(0, len(text) - width), len(text)
+    while low < high:  # the last place from where on there are still `count` words
+        middle = (low + high + 1) // 2
+        if len(words_of(text[middle:])) >= count:
+            low = middle
+        else:
+            high = middle - 1
+    return _word_start(text, low)
+
+
+def _word_start(text: str, at: int) -> int:
+    """The beginning of the word that a place is in, with what is invisible before it."""
+    while at > 0 and len(words_of(f"x{text[at - 1]}x")) == 1:
+        at -= 1
+    return at

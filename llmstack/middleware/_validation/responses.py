@@ -1,0 +1,110 @@
+"""Responses: input items, the pairing of function calls with their outputs, and where the conversation comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from llmstack.middleware._validation.finding import Findings, a, is_array, is_object, kind
+from llmstack.middleware._validation.sampling import check_metadata, check_stream_options
+from llmstack.middleware._validation.tools import check_format, check_tool_choice, check_tools
+
+_ELSEWHERE: Final = ("previous_response_id", "conversation", "prompt")
+"""Parameters by which items may come that the request does not show."""
+
+_OPAQUE: Final = frozenset({"item_reference", "compaction", "compaction_summary", "program", "program_output"})
+"""Items that stand for others, which the request does not show."""
+
+_CALLS: Final = {"function_call_output": "function_call", "custom_tool_call_output": "custom_tool_call"}
+_NEEDED: Final[dict[str, tuple[str, ...]]] = {
+    "function_call": ("call_id", "name", "arguments"),
+    "function_call_output": ("call_id", "output"),
+    "custom_tool_call_output": ("call_id", "output"),
+}
+"""For kinds of items what they cannot be without."""
+
+_MORE_TOOLS: Final = frozenset({"additional_tools", "tool_search_output", "mcp_list_tools", "item_reference"})
+
+
+def check_responses(params: Mapping[str, Any], found: Findings, *, stream: bool) -> None:
+    """Check a response's parameters for what their kinds and ranges do not tell."""
+    given = params.get("input")
+    if given is None and not any(params.get(name) for name in _ELSEWHERE):
+        found.add("input", "is missing, and so are prompt, previous_response_id and conversation", everywhere=True)
+    check_input(params, found)
+    if params.get("previous_response_id") is not None and params.get("conversation") is not None:
+        found.add("previous_response_id", "give either previous_response_id or conversation, not both")
+    names = check_tools(params, found, nested=False)
+    if params.get("prompt") is None and not _brings_tools(given):
+        check_tool_choice(params.get("tool_choice"), names, found, nested=False)
+    text = params.get("text")
+    if is_object(text):
+        check_format(text.get("format"), "text.format", found, nested=False)
+    check_metadata(params, found)
+    check_stream_options(params, found, stream=stream, sure=False)
+
+
+def _brings_tools(given: Any) -> bool:
+    return is_array(given) and any(is_object(item) and item.get("type") in _MORE_TOOLS for item in given)
+
+
+def check_input(params: Mapping[str, Any], found: Findings) -> None:
+    """Check the input: a text, or items."""
+    items = params.get("input")
+    if is_array(items):
+        _check_items(items, params, found)
+    elif kind(items) not in ("string", "null", ""):
+        found.add("input", f"must be a string or an array, not {a(kind(items))}", everywhere=True)
+
+
+def _check_items(items: Sequence[Any], params: Mapping[str, Any], found: Findings) -> None:
+    whole = not any(params.get(name) is not None for name in _ELSEWHERE)
+    for i, item in enumerate(items):
+        path = f"input[{i}]"
+        if not is_object(item):
+            if kind(item):
+                found.add(path, f"must be an object, not {a(kind(item))}", everywhere=True)
+            continue
+        offered = item.get("type")
+        whole = whole and offered not in _OPAQUE
+        if offered is None or offered == "message":
+            _check_message(item, path, found)
+        for name in _NEEDED.get(offered, ()) if isinstance(offered, str) else ():
+            if item.get(name) is None:
+                found.add(f"{path}.{name}", "is missing")
+    if whole:
+        _check_pairs(items, found)
+
+
+def _check_message(item: Mapping[str, Any], path: str, found: Findings) -> None:
+    if item.get("role") is None:
+        if item.get("type") is None and item.get("id") is not None:
+            return  # a reference to an item
+        found.add(f"{path}.role", "is missing" if item.get("type") else "is missing, and so is a type")
+        return
+    content = item.get("content")
+    if content is None:
+        found.add(f"{path}.content", "is missing")
+    elif is_array(content):
+        for i, part in enumerate(content):
+            if is_object(part) and part.get("type") is None:
+                found.add(f"{path}.content[{i}].type", "is missing")
+
+
+def _check_pairs(items: Sequence[Any], found: Findings) -> None:
+    """Every output has its call, and every function call its output."""
+    calls: dict[tuple[str, str], int] = {}
+    outputs: set[tuple[str, str]] = set()
+    for i, item in enumerate(items):
+        if not is_object(item) or not isinstance(item.get("call_id"), str):
+            continue
+        offered, called = item.get("type"), item["call_id"]
+        if offered in ("function_call", "custom_tool_call"):
+            calls[offered, called] = i
+        elif offered in _CALLS:
+            if (_CALLS[offered], called) not in calls:
+                found.add(f"input[{i}].call_id", "no such call")
+            outputs.add((_CALLS[offered], called))
+    for key, i in calls.items():
+        if key[0] == "function_call" and key not in outputs and items[i].get("caller") is None:
+            found.add(f"input[{i}].call_id", "this call has no function_call_output")
