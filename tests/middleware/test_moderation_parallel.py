@@ -110,7 +110,7 @@ def test_the_answer_is_withheld_until_the_verdict(side: Side, server: LocalServe
 def test_a_flagged_call_is_cancelled_in_async(server: LocalServer) -> None:
     """Nobody waits for an answer that will not be shown."""
     side = Side("asyncio")
-    gate = server.gate(path=CHAT)
+    gate = server.gate(path=CHAT, times=None)
     rig = side.local(server, [Moderation(mode="parallel")])
 
     async def program() -> None:

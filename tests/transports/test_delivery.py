@@ -94,7 +94,10 @@ async def test_a_call_that_got_no_connection_was_not_sent(server, anyio_backend_
 def test_a_request_without_a_whole_answer_is_unknown(server, fault):
     """It may have been executed."""
     server.next(fault="cut" if fault == "truncated_json" else fault)
-    assert delivery(failure(server.base_url, timeout=0.1 if fault == "hang" else 20)) is Delivery.UNKNOWN
+    assert (
+        delivery(failure(server.base_url, timeout=httpx2.Timeout(20, read=0.1 if fault == "hang" else 20)))
+        is Delivery.UNKNOWN
+    )
 
 
 @pytest.mark.parametrize("status", [400, 401, 429, 500, 503])
