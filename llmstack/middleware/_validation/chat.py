@@ -32,7 +32,7 @@ def check_chat(params: Mapping[str, Any], found: Findings, *, stream: bool) -> N
     check_logit_bias(params, found)
     check_metadata(params, found)
     check_stream_options(params, found, stream=stream)
-    if params.get("top_logprobs") is not None and params.get("logprobs") is not True:
+    if params.get("top_logprobs") and params.get("logprobs") is not True:  # 0 asks for nothing
         found.add("top_logprobs", "is taken only with logprobs=True")
     if params.get("max_tokens") is not None and params.get("max_completion_tokens") is not None:
         found.add("max_tokens", "give either max_tokens or max_completion_tokens, not both")
@@ -52,8 +52,9 @@ def check_messages(messages: Any, found: Findings) -> None:
     pairing = Pairing(found)
     for i, message in enumerate(messages):
         role = message.get("role") if is_object(message) else None
-        if type(role) is not str or not is_object(message):
+        if not isinstance(role, str) or not is_object(message):
             _check_author(message, i, found)
+            pairing.blind |= not kind(message)  # such as a model of pydantic: its calls are not seen
             continue
         content = message.get("content")
         if type(content) is not str or not content:
@@ -120,9 +121,10 @@ class Pairing:
 
     Attributes:
         waiting: The calls of the last assistant message that have no result yet, with their paths.
+        blind: True if a message could not be looked into: it may have the calls and results that others lack.
     """
 
-    __slots__ = ("_answered", "_found", "_known", "waiting")
+    __slots__ = ("_answered", "_found", "_known", "blind", "waiting")
 
     def __init__(self, found: Findings) -> None:
         """Nothing has been called yet."""
@@ -130,6 +132,7 @@ class Pairing:
         self._known: set[str] = set()
         self._answered: set[str] = set()
         self.waiting: dict[str, str] = {}
+        self.blind = False
 
     def take(self, message: Mapping[str, Any], role: str, i: int) -> None:
         """The next message."""
@@ -146,7 +149,7 @@ class Pairing:
         self._close()
 
     def _close(self) -> None:
-        for path in self.waiting.values():
+        for path in () if self.blind else self.waiting.values():
             self._found.add(path, "this call has no tool message with its result")
         self.waiting.clear()
         self._answered.clear()
@@ -160,6 +163,8 @@ class Pairing:
         elif called in self._answered:
             self._found.add(path, "this call has a result already")
         elif called not in self._known:
+            if self.blind:
+                return
             self._found.add(path, "no such call")
         else:
             self.waiting.pop(called, None)

@@ -114,6 +114,6 @@ _SUBCLASSES: tuple[tuple[type, str], ...] = (
 
 def a(name: str) -> str:
     """A kind with its article."""
-    if name == "null":
-        return name
+    if name in ("null", ""):
+        return name or "what is no JSON"
     return f"an {name}" if name[0] in "aeio" else f"a {name}"

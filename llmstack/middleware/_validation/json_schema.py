@@ -65,7 +65,8 @@ class SchemaCheck:
         if isinstance(schema, bool) or depth > _DEEPEST:
             return
         if not is_object(schema):
-            self._found.add(path, f"a schema must be an object, not {a(kind(schema))}")
+            if kind(schema):
+                self._found.add(path, f"a schema must be an object, not {a(kind(schema))}")
             return
         self._check_values(schema, path)
         self._check_reference(schema, path)
@@ -97,7 +98,7 @@ class SchemaCheck:
             return True  # an anchor: somewhere in the schema, and nobody uses them
         for step in reference[2:].split("/"):
             key = step.replace("~1", "/").replace("~0", "~")
-            if is_array(place) and key.isdigit() and int(key) < len(place):
+            if is_array(place) and key in map(str, range(len(place))):
                 place = place[int(key)]
             elif is_object(place) and key in place:
                 place = place[key]

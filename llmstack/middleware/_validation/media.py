@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from llmstack.middleware._validation.finding import Findings, a, is_array, is_number, kind
-from llmstack.middleware._validation.sampling import check_logit_bias, check_stop, check_stream_options
+from llmstack.middleware._validation.sampling import check_logit_bias, check_stop, check_stream_options, shown
 
 _MOST_INPUTS: Final = 2048
 """Embeddings: "any array must be 2048 dimensions or less", in the API reference of ``input``."""
@@ -51,7 +51,7 @@ def check_completions(params: Mapping[str, Any], found: Findings, *, stream: boo
         found.add("prompt", "must have at least one prompt")
     best, count = params.get("best_of"), params.get("n")
     if is_number(best) and is_number(count) and best < count:
-        found.add("best_of", f"must be at least n, which is {count:g}, not {best:g}")
+        found.add("best_of", f"must be at least n, which is {shown(count)}, not {shown(best)}")
     check_stop(params, found)
     check_logit_bias(params, found)
     check_stream_options(params, found, stream=stream)

@@ -45,7 +45,7 @@ def check_responses(params: Mapping[str, Any], found: Findings, *, stream: bool)
 
 
 def _brings_tools(given: Any) -> bool:
-    return is_array(given) and any(is_object(item) and item.get("type") in _MORE_TOOLS for item in given)
+    return is_array(given) and any(is_object(item) and str(item.get("type")) in _MORE_TOOLS for item in given)
 
 
 def check_input(params: Mapping[str, Any], found: Findings) -> None:
@@ -64,9 +64,11 @@ def _check_items(items: Sequence[Any], params: Mapping[str, Any], found: Finding
         if not is_object(item):
             if kind(item):
                 found.add(path, f"must be an object, not {a(kind(item))}", everywhere=True)
+            else:
+                whole = False  # it cannot be looked into
             continue
         offered = item.get("type")
-        whole = whole and offered not in _OPAQUE
+        whole = whole and not _is_opaque(item)
         if offered is None or offered == "message":
             _check_message(item, path, found)
         for name in _NEEDED.get(offered, ()) if isinstance(offered, str) else ():
@@ -74,6 +76,14 @@ def _check_items(items: Sequence[Any], params: Mapping[str, Any], found: Finding
                 found.add(f"{path}.{name}", "is missing")
     if whole:
         _check_pairs(items, found)
+
+
+def _is_opaque(item: Mapping[str, Any]) -> bool:
+    """Whether it stands for what the request does not show; the SDK lets a reference leave out its type."""
+    offered = item.get("type")
+    if offered is None:
+        return item.get("role") is None and item.get("id") is not None
+    return isinstance(offered, str) and offered in _OPAQUE
 
 
 def _check_message(item: Mapping[str, Any], path: str, found: Findings) -> None:
@@ -101,7 +111,7 @@ def _check_pairs(items: Sequence[Any], found: Findings) -> None:
         offered, called = item.get("type"), item["call_id"]
         if offered in ("function_call", "custom_tool_call"):
             calls[offered, called] = i
-        elif offered in _CALLS:
+        elif isinstance(offered, str) and offered in _CALLS:
             if (_CALLS[offered], called) not in calls:
                 found.add(f"input[{i}].call_id", "no such call")
             outputs.add((_CALLS[offered], called))

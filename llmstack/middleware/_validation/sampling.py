@@ -45,7 +45,15 @@ def check_ranges(params: Mapping[str, Any], ranges: Mapping[str, Range], found: 
             continue
         if (least is not None and value < least) or (most is not None and value > most):
             wanted = f"at least {least:g}" if most is None else f"from {least:g} to {most:g}"
-            found.add(name, f"must be {wanted}, not {value:g}")
+            found.add(name, f"must be {wanted}, not {shown(value)}")
+
+
+def shown(number: float) -> str:
+    """A number for a message; one too large for a float is not written out."""
+    try:
+        return f"{number:g}"
+    except OverflowError:
+        return "a number that large"
 
 
 def check_stop(params: Mapping[str, Any], found: Findings) -> None:
@@ -72,7 +80,7 @@ def check_logit_bias(params: Mapping[str, Any], found: Findings) -> None:
         if not str(token).isdigit():
             found.add(where, "its keys must be ids of tokens")
         elif is_number(bias) and not -100 <= bias <= 100:  # noqa: PLR2004 - the range itself
-            found.add(where, f"must be from -100 to 100, not {bias:g}")
+            found.add(where, f"must be from -100 to 100, not {shown(bias)}")
 
 
 def check_metadata(params: Mapping[str, Any], found: Findings) -> None:

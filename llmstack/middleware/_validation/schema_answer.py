@@ -69,7 +69,7 @@ class AnswerSchema:
             kind.check_schema(schema)
             self._validator = kind(schema, registry=registry)
             self._names = frozenset(_names(schema))
-        except (jsonschema.SchemaError, RecursionError, TypeError, AttributeError):
+        except (jsonschema.SchemaError, RecursionError, TypeError, AttributeError, ValueError):
             self.unusable = "it is no valid JSON schema"
 
     def problems(self, text: str) -> list[Problem]:
@@ -104,8 +104,10 @@ class AnswerSchema:
                     break
         except RecursionError:
             return [("", "is nested too deep")]
+        except OverflowError:  # `multipleOf` of a number that no float holds
+            return [("", "has a number too large to be checked")]
         except Exception as error:  # a reference that leads nowhere is found only when it is followed
-            if not _is_unresolvable(error):
+            if not (_is_unresolvable(error) or isinstance(error, ValueError)):  # ValueError: an `$id` that is no URL
                 raise
             self.unusable = "it refers to what is not in it"
             return []
@@ -121,6 +123,8 @@ class AnswerSchema:
 
 
 def _said(error: Any) -> str:
+    if error.validator is None:  # the schema is `false`
+        return "must not be there"
     said = _SAID.get(error.validator)
     if said is None:
         return f"does not fit the schema's {error.validator}"

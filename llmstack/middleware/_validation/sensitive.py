@@ -18,6 +18,7 @@ Action = Literal["off", "warn", "block", "redact"]
 
 _ACTIONS: Final = get_args(Action)
 _CONTINUED: Final = ("previous_response_id", "conversation")
+_KEPT: Final = ("conversations", "beta.threads", "threads", "realtime")
 _NAMES: Final = {"email": "e-mail address", "phone": "phone number", "card": "card number", "iban": "bank account",
                  "ip": "IP address"}  # fmt: skip
 
@@ -100,7 +101,7 @@ class Sensitive:
         rewritten(call.params, seek)
         if not places:
             return call, None
-        placeholders = Placeholders(texts, continued=any(call.params.get(name) for name in _CONTINUED))
+        placeholders = Placeholders(texts, continued=_is_continued(call))
 
         def put(_path: str, name: str, text: str) -> str:
             spans = places.get((name, text))
@@ -124,6 +125,11 @@ class Sensitive:
         message = f"has what looks like {_counted(number, what)}; remove it, or let it be redacted"
         rule = "personal" if kind in PERSONAL else "secrets"
         return Issue(path=path, message=message, rule=rule, severity="warn" if action == "warn" else "block")
+
+
+def _is_continued(call: Call) -> bool:
+    """Whether the provider keeps, or will keep, turns that this call does not show."""
+    return call.endpoint.startswith(_KEPT) or any(call.params.get(name) for name in _CONTINUED)
 
 
 def _spans(text: str, name: str, *, secrets: bool, personal: Collection[str]) -> list[Span]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from pydantic import BaseModel
 from pydantic_core import from_json
 
 from llmstack.middleware._validation.placeholder import FORM
@@ -19,6 +20,7 @@ Visit = Callable[[str, str, str], str]
 _ASKED: Final = (
     "instructions", "messages", "input", "prompt", "suffix", "prediction",
     "content", "thread", "additional_instructions", "additional_messages", "query",
+    "items", "tool_outputs", "session",
 )  # fmt: skip
 """Parameters that are content, of all endpoints; the others say how to answer, or where what is."""
 
@@ -32,7 +34,7 @@ _UNREAD: Final = frozenset({
 _MEDIA: Final = {"input_audio": "data", "audio": "data", "image_generation_call": "result"}
 """Member of the encoded file, by the name or the type of the object that it is in."""
 
-_DEEPEST: Final = 64
+_DEEPEST: Final = 300
 
 _LITERAL: Final = re.compile(r'"((?:[^"\\]|\\.)*+)"(\s*+:)?', re.DOTALL)
 
@@ -62,6 +64,10 @@ def _value(value: Any, path: str, name: str, visit: Visit, depth: int) -> Any:
         return _in_json(path, value, name, visit)
     if depth > _DEEPEST:
         return value
+    if isinstance(value, BaseModel):  # where the SDK leaves one for its encoder: what that will make of it
+        plain = value.model_dump(mode="json", exclude_unset=True, by_alias=True)
+        new = _mapping(plain, path, name, visit, depth)
+        return value if new is plain else new
     if isinstance(value, Mapping):
         return _mapping(value, path, name, visit, depth)
     if isinstance(value, (list, tuple)):
@@ -74,7 +80,10 @@ def _mapping(value: Mapping[Any, Any], path: str, name: str, visit: Visit, depth
     media = _MEDIA.get(name) or (_MEDIA.get(kind) if isinstance(kind, str) else None)
     changed: dict[Any, Any] = {}
     for key, item in value.items():
-        if not isinstance(key, str) or key in _UNREAD or key.endswith(("_id", "_ids")) or key == media:
+        if not isinstance(key, str) or key == media:
+            continue
+        # What a template's variables are called is the program's: `name` is a text there as any other.
+        if name != "variables" and (key in _UNREAD or key.endswith(("_id", "_ids"))):
             continue
         new = _value(item, f"{path}.{key if key.isidentifier() else '*'}", key, visit, depth + 1)
         if new is not item:
@@ -83,7 +92,7 @@ def _mapping(value: Mapping[Any, Any], path: str, name: str, visit: Visit, depth
 
 
 def _items(value: Sequence[Any], path: str, name: str, visit: Visit, depth: int) -> Any:
-    if value and isinstance(value[0], (int, float)):  # tokens
+    if value and set(map(type, value)) <= {int, float}:  # tokens
         return value
     new = [_value(item, f"{path}[{place}]", name, visit, depth + 1) for place, item in enumerate(value)]
     return new if any(one is not other for one, other in zip(new, value, strict=True)) else value

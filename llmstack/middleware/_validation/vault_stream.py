@@ -110,7 +110,10 @@ class ResponseFilter:
         stem, _, what = kind.rpartition(".")
         key = (
             stem,
-            *(_plain(chunk.get(name)) for name in ("item_id", "output_index", "content_index", "summary_index")),
+            *(
+                _plain(chunk.get(name))
+                for name in ("item_id", "output_index", "content_index", "summary_index", "command_index")
+            ),
         )
         delta = chunk.get("delta")
         if what == "delta" and isinstance(delta, str) and stem != "response.audio":
