@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import httpx2
 
-from llmstack._core.call import EMPTY, Call, RawMode
+from llmstack._core.call import EMPTY, Call, RawMode, new_id
 from llmstack._core.options import HEADER_PREFIX, current_options, options_from_headers
 from llmstack._wire.body import BodyReplay
 from llmstack._wire.endpoint import endpoint_of
@@ -62,7 +62,9 @@ class SDKRequest:
         query: dict[str, object] = {}
         changes: dict[str, Any] = {"method": "post", "url": path, "params": query, "headers": headers}
         changes |= {"json_data": params, "extra_json": None, "files": None, "content": None}
-        changes |= {"idempotency_key": None, "post_parser": NotGiven()}
+        # A key of its own: a server must not take the one for a repetition of the other.
+        key = f"stainless-python-retry-{new_id()}" if sends_idempotency_key(self.client) else None
+        changes |= {"idempotency_key": key, "post_parser": NotGiven()}
         return replace(
             self,
             cast_to=object,

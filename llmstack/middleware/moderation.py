@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import httpx2
+import openai
+
 from llmstack import Call, Flow, Next, Reply, Stage, hookimpl
 from llmstack.effects import parallel
+from llmstack.errors import StackError
 from llmstack.middleware._moderation.azure import azure_error, azure_verdicts
 from llmstack.middleware._moderation.cache import KnownVerdicts
 from llmstack.middleware._moderation.case import Case, Conduct, Warned
 from llmstack.middleware._moderation.checker import Checker
-from llmstack.middleware._moderation.content import answered, asked, has_answer, is_moderated
+from llmstack.middleware._moderation.content import answered, asked, events_of, has_answer, is_moderated
 from llmstack.middleware._moderation.event import ModerationUnavailable
 from llmstack.middleware._moderation.judge import Inquiry, Judge
 from llmstack.middleware._moderation.setting import check_choices, check_numbers, check_thresholds, checkers_of
 from llmstack.middleware._moderation.statistics import ModerationStatistics, Tally
 from llmstack.middleware._moderation.stream import Gate, Listener, Window, WindowFindings
 from llmstack.middleware._moderation.term import Terms
-from llmstack.middleware._moderation.verdict import Finding, Verdict
+from llmstack.middleware._moderation.verdict import Finding, Subject, Verdict, merged
 
 __all__ = ["Checker", "Moderation", "ModerationStatistics", "ModerationUnavailable", "Verdict"]
 
@@ -114,6 +118,19 @@ class Moderation:
         """Judge what is asked, pass it on, judge what is answered."""
         if call.options.get("moderation") in ("off", False) or not is_moderated(call):
             return (yield from next(call))
+        try:
+            return (yield from self._moderated(call, next))
+        except Exception as error:
+            if self._refuses and (self._output or self._parallel or self._azure is not None):
+                # No error, of whatever layer, may carry out what was withheld.
+                call.progress.reply = None
+                if isinstance(error, StackError):
+                    error.reply = None
+                elif isinstance(error, openai.APIResponseValidationError):
+                    raise _without_body(error) from None
+            raise
+
+    def _moderated(self, call: Call, next: Next) -> Flow[Reply]:
         case = Case(call, next, self._judge, self._conduct)
         content = asked(call, self._scope) if self._input else None
         if not content:
@@ -147,12 +164,13 @@ class Moderation:
         if self._refuses and (judged or (self._azure is not None and has_answer(call))):
             if self._window is not None and call.stream and call.endpoint in _WINDOWED:
                 return (yield from self._through_window(case, call, next, self._window))
-            call = call.replace(hold=True)
+            # What is no event, such as broken JSON, nobody could judge: it is an error, and not delivered.
+            call = call.replace(hold=True, verify=True)
         elif judged and call.stream and call.endpoint in _WINDOWED:
             # At its end, and no later: when a stream has been closed nothing more can be asked.
             call = call.with_filter(lambda _: Listener(case))
             reply = yield from self._sent(case, call, next)
-            yield from self._azure_told(case, reply)
+            yield from self._azure_told(case, call, reply)
             return reply
         reply = yield from self._sent(case, call, next)
         yield from self._judged(case, call, reply)
@@ -162,10 +180,10 @@ class Moderation:
         """Deliver a stream as far as it has been judged."""
         findings = WindowFindings()
         severity = self._azure
-        call = call.with_filter(lambda _: Window(case, size, findings, severity))
+        call = call.with_filter(lambda _: Window(case, size, findings, severity)).replace(verify=True)
         reply = yield from self._sent(case, call, next)
         yield from case.tell("output", findings.summary(), refuse=False)
-        yield from self._azure_told(case, reply)
+        yield from self._azure_told(case, call, reply)
         return reply
 
     def _sent(self, case: Case, call: Call, next: Next) -> Flow[Reply]:
@@ -179,17 +197,29 @@ class Moderation:
             raise
 
     def _judged(self, case: Case, call: Call, reply: Reply) -> Flow[None]:
-        yield from self._azure_told(case, reply)
+        yield from self._azure_told(case, call, reply)
         if self._output and has_answer(call):
             yield from case.hear("output", answered(call, reply))
 
-    def _azure_told(self, case: Case, reply: Reply) -> Flow[None]:
-        for subject, verdict in azure_verdicts(reply.body, self._azure).items():
+    def _azure_told(self, case: Case, call: Call, reply: Reply) -> Flow[None]:
+        told: dict[Subject, list[Verdict]] = {}
+        # Of a stream each event tells of its own piece; the body made of them has the last word only.
+        for body in (reply.body, *(events_of(reply) if call.stream else ())):
+            for subject, verdict in azure_verdicts(body, self._azure).items():
+                told.setdefault(subject, []).append(verdict)
+        for subject, verdicts in told.items():
+            verdict = merged(verdicts)
             refuse = self._refuses and self._azure is not None
             findings = [Finding("azure", verdict)]
             yield from case.tell(subject, findings, refuse=refuse)
             if refuse and verdict.flagged:
                 raise case.refusal(subject, findings)
+
+
+def _without_body(error: openai.APIResponseValidationError) -> openai.APIResponseValidationError:
+    """The error of an answer that is none, without what came instead."""
+    response = httpx2.Response(error.status_code, request=error.response.request)
+    return openai.APIResponseValidationError(response, None, message=error.message)
 
 
 _WINDOWED = frozenset({"chat.completions", "completions", "responses"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -341,3 +342,22 @@ def test_nothing_is_delivered_that_a_judge_has_not_seen(before: str, after: str,
     assert error is not None
     assert f"{before}{FLAGGED}".startswith(got)
     assert FLAGGED not in got
+
+
+@pytest.mark.parametrize("options", [{"output": True}, {"output": True, "window": 200}])
+def test_what_is_no_event_does_not_slip_through(options: dict[str, Any]) -> None:
+    """Broken JSON cannot be judged: it is an error that shows nothing of it, also to who reads line by line."""
+    script = [PREAMBLE, chunk("calm "), f'data: {{"choices":[{{"delta":{{"content":"{FLAG_MARKER}\n\n'.encode(), DONE]
+    transport = ScriptedTransport(default=service(script))
+    stack = Stack([Moderation(input=False, **options)], transport=transport)
+    create = OpenAI(api_key="sk-test-not-a-key", stack=stack, max_retries=0).chat.completions.with_streaming_response
+    messages: Any = [{"role": "user", "content": "hi"}]
+    seen: list[str] = []
+    with (
+        pytest.raises(openai.APIResponseValidationError) as caught,
+        create.create(model="m", messages=messages, stream=True) as response,
+    ):
+        seen.extend(response.iter_lines())
+    assert FLAG_MARKER not in str(seen)
+    assert FLAG_MARKER not in str(vars(caught.value))
+    assert caught.value.response.content == b""

@@ -78,7 +78,9 @@ class Case:
         return self.judge.begin(content, (yield from monotonic()))
 
     def ask(self, inquiry: Inquiry) -> Flow[None]:
-        """Ask whoever is still to be asked."""
+        """Ask whoever is still to be asked; after an attempt that brought no verdict, once more."""
+        if inquiry.failed and not inquiry.passed:
+            inquiry.renew((yield from self.begin(inquiry.content)))
         if not (inquiry.flagged and self._conduct.refuse):
             yield from self.judge.ask(inquiry, self.call, self._next)
 
@@ -101,6 +103,7 @@ class Case:
             if inquiry.flagged and self._conduct.refuse:
                 raise self.refusal(subject, inquiry.findings)
             if inquiry.failure is not None:
+                inquiry.failed = True
                 yield from self._unavailable(subject, inquiry.failure)
             inquiry.passed = True
         finally:

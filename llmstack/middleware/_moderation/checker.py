@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -61,6 +62,10 @@ def checked(checker: Checker, text: str, timeout: float) -> Flow[Verdict]:
         return CLEAN
     if not isinstance(verdict, Verdict):
         raise TypeError(f"checker {name_of(checker)!r} answered {type(verdict).__name__}; answer a Verdict or None")
+    scores: Mapping[str, Any] = verdict.scores
+    for category, score in scores.items():
+        if not isinstance(score, (int, float)) or math.isnan(score):
+            raise TypeError(f"checker {name_of(checker)!r} scored {category!r} with no number")
     return verdict
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from llmstack import Call, Reply
+from llmstack.middleware._moderation.ear import Ear
 from llmstack.middleware._moderation.speech import said_in
 
-__all__ = ["NOTHING", "Content", "answered", "asked", "has_answer", "is_moderated"]
+__all__ = ["LOST", "NOTHING", "Content", "answered", "asked", "events_of", "has_answer", "is_moderated"]
 
 Scope = Literal["new", "all"]
 
@@ -34,6 +35,7 @@ class Content:
 
 
 NOTHING: Final = Content()
+LOST: Final = "answer too large"
 
 
 class _Gathering:
@@ -189,6 +191,7 @@ _ANSWERED: Final[Mapping[str, str]] = {
     "audio.translations": "text",
     "images.generations": "data",
     "images.edits": "data",
+    "images.variations": "data",
 }
 """Endpoints whose answers are judged, and where they have what was said or drawn."""
 
@@ -212,14 +215,44 @@ def answered(call: Call, reply: Reply) -> Content:
     texts = [text for _, text in said_in(body.get(where), inside=True)] if isinstance(body, Mapping) else []
     if call.stream and call.endpoint.startswith("audio."):
         texts += _in_events(reply)
-    return Content(tuple(texts)) if isinstance(body, Mapping) or texts else _raw(reply)
+    elif call.stream:
+        # What the program reads is the events: they may say what the body that was made of them does not.
+        texts += [text for text in _heard(reply) if not any(text in known for known in texts)]
+    if not (isinstance(body, Mapping) or texts):
+        return _raw(reply)
+    return Content(tuple(texts), tuple(_generated(body)) if isinstance(body, Mapping) else ())
+
+
+def _heard(reply: Reply) -> list[str]:
+    ear = Ear()
+    broken: list[str] = []
+    for event in reply.events or ():
+        try:
+            chunk = event.json()
+        except ValueError:
+            chunk = None
+        if isinstance(chunk, Mapping):
+            ear.take(chunk)
+        elif event.data and not event.data.startswith("[DONE]"):
+            broken.append(event.data)  # who reads line by line sees it
+    return [*(said.all for said in ear.speeches.values()), *broken]
+
+
+def _generated(body: Mapping[str, Any]) -> Iterator[str]:
+    """The images that a Response has made."""
+    items = body.get("output")
+    for item in items if isinstance(items, list) else ():
+        if isinstance(item, Mapping) and item.get("type") == "image_generation_call":
+            url = _data_url(item.get("result"), item.get("output_format"))
+            if url is not None:
+                yield url
 
 
 def _drawn(call: Call, reply: Reply) -> Iterator[str]:
     """The images of an answer; of a stream those of its events, the unfinished ones included."""
     body = reply.body
     images = body.get("data") if isinstance(body, Mapping) else None
-    entries = [*(images if isinstance(images, list) else ()), *(_events(reply) if call.stream else ())]
+    entries = [*(images if isinstance(images, list) else ()), *(events_of(reply) if call.stream else ())]
     for image in entries:
         if isinstance(image, Mapping):
             encoded = image.get("b64_json") or image.get("partial_image_b64")
@@ -235,11 +268,12 @@ def _data_url(encoded: object, kind: object) -> str | None:
 
 def _in_events(reply: Reply) -> list[str]:
     """What the events of a transcript say; no body is made of those."""
-    texts = [text for event in _events(reply) for _, text in said_in(event)]
+    texts = [text for event in events_of(reply) for _, text in said_in(event)]
     return ["".join(texts)] if texts else []
 
 
-def _events(reply: Reply) -> Iterator[Mapping[str, Any]]:
+def events_of(reply: Reply) -> Iterator[Mapping[str, Any]]:
+    """The events of a streamed answer that are JSON objects."""
     for event in reply.events or ():
         try:
             chunk = event.json()
@@ -252,6 +286,7 @@ def _events(reply: Reply) -> Iterator[Mapping[str, Any]]:
 def _raw(reply: Reply) -> Content:
     """An answer that is no JSON object, such as a transcript as plain text."""
     if reply.content is None:
-        return Content(unreadable=("answer",))
+        # One that is whole, and too large to have been kept, is the program's to read all the same.
+        return Content(unreadable=(LOST if reply.complete else "answer",))
     text = reply.content.decode("utf-8", "replace")
     return Content((text,)) if text else NOTHING

@@ -14,7 +14,7 @@ Chunk = Mapping[str, Any]
 Channel = tuple[str | int, ...]
 """A choice's content, a tool call's arguments …, by where it stands in the chunk."""
 
-_PLACE = ("item_id", "output_index", "content_index", "summary_index")
+_PLACE = ("output_index", "content_index", "summary_index")
 
 
 @dataclass(slots=True)
@@ -66,7 +66,9 @@ class Ear:
         if isinstance(kind, str) and kind.endswith(".delta"):
             delta = chunk.get("delta")
             if isinstance(delta, str) and not kind.endswith("audio.delta"):
-                self._say((kind, *(str(chunk.get(name)) for name in _PLACE)), delta, ends)
+                # Some servers give an item another id in each event: its place tells better.
+                item = chunk.get("item_id") if chunk.get("output_index") is None else None
+                self._say((kind, str(item), *(str(chunk.get(name)) for name in _PLACE)), delta, ends)
                 return ends
             if isinstance(delta, str):
                 return ends

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from llmstack import Call, Flow, Next
@@ -11,7 +11,7 @@ from llmstack.effects import monotonic, parallel
 from llmstack.errors import CommittedError
 from llmstack.middleware._moderation.cache import KnownVerdicts, key_of
 from llmstack.middleware._moderation.checker import Checker, checked, name_of
-from llmstack.middleware._moderation.content import Content
+from llmstack.middleware._moderation.content import LOST, Content
 from llmstack.middleware._moderation.request import batches, chunks, moderation_call, verdicts_of
 from llmstack.middleware._moderation.term import Terms
 from llmstack.middleware._moderation.verdict import CLEAN, Finding, Verdict, merged, under
@@ -41,6 +41,7 @@ class Inquiry:
         checkers: Checkers that are still to be asked, with the texts and their keys.
         known: What the endpoint said of the other pieces before.
     passed: True once it has been found to be in order, or is let pass.
+    failed: True once it was told that a verdict could not be had.
     """
 
     content: Content
@@ -51,6 +52,7 @@ class Inquiry:
     checkers: list[tuple[Checker, dict[bytes, str], list[Verdict]]] = field(default_factory=list)
     known: list[Verdict] = field(default_factory=list)
     passed: bool = False
+    failed: bool = False
 
     @property
     def open(self) -> bool:
@@ -66,6 +68,11 @@ class Inquiry:
     def verdict(self) -> Verdict:
         """All findings in one."""
         return merged(finding.verdict for finding in self.findings)
+
+    def renew(self, other: Inquiry) -> None:
+        """Begin anew, as another inquiry about the same content does."""
+        for one in fields(self):
+            setattr(self, one.name, getattr(other, one.name))
 
     def settle(self) -> None:
         """Ask nobody any more."""
@@ -117,7 +124,7 @@ class Judge:
             unreadable = (*unreadable, "image")
         for checker in self.checkers:
             self._begin_checker(inquiry, checker, now)
-        if unreadable and self.strict:
+        if unreadable and (self.strict or LOST in unreadable):
             kinds = ", ".join(sorted(set(unreadable)))
             inquiry.failure = UnreadableContentError(f'this cannot be judged: {kinds}; unreadable="pass" lets it pass')
         return inquiry

@@ -92,6 +92,8 @@ def _verdict(result: Any) -> Verdict:
         raise UnreadableVerdictError(
             "a verdict of the moderation endpoint lacks flagged, categories or category_scores"
         )
+    if not all(score is None or _is_score(score) for score in scores.values()):
+        raise UnreadableVerdictError("a score of the moderation endpoint is no number from 0 to 1")
     read = {str(name): float(score) for name, score in scores.items() if _is_score(score)}
     return Verdict(flagged, tuple(str(name) for name, over in flags.items() if over is True), read)
 

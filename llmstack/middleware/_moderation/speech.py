@@ -43,7 +43,8 @@ def said_in(value: Any, path: tuple[str | int, ...] = (), *, inside: bool = Fals
         return
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            if key not in _NOT_SPEECH:
+            drawn = key == "result" and value.get("type") == "image_generation_call"  # base64
+            if key not in _NOT_SPEECH and not drawn:
                 yield from said_in(item, (*path, key), inside=True)
     elif isinstance(value, list):
         for at, item in enumerate(value):

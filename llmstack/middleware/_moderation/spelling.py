@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Literal
 
 __all__ = ["words_of"]
 
@@ -19,6 +20,7 @@ _LOOKALIKES = str.maketrans(
     "аеорсухіјѕԁԛԝһӏвмткнαορτυνκιεχγβϲϳոսցօɑɡɩʏıłøđħᴀᴄᴅᴇᴊᴋᴍɴᴏᴘᴛᴜᴠᴡᴢ",
     "aeopcyxijsdqwhlbmtkhaoptuvkiexybcjnugoagiyilodhacdejkmnoptuvwz",
 )
+_PIECE = 512
 _FOREIGN = re.compile(r"[^\x00-\x7f]+")
 _LATIN = frozenset("abcdefghijklmnopqrstuvwxyz")
 _UNSPACED = (
@@ -48,14 +50,21 @@ def words_of(text: str) -> list[str]:
         text = _FOREIGN.sub(_unfolded, text)
     if text.isascii():  # in most languages that are written in Latin letters nothing else is left
         return text.lower().translate(_LETTERS).split()
-    words = unicodedata.normalize("NFC", text.casefold().translate(_LETTERS)).split()
+    words = [_normalized("NFC", word) for word in text.casefold().translate(_LETTERS).split()]
     return [word if word.isascii() or _LATIN.isdisjoint(word) else word.translate(_LOOKALIKES) for word in words]
 
 
 def _unfolded(run: re.Match[str]) -> str:
     """A run of characters beyond ASCII in their one spelling; some capitals become letters that unfold once more."""
-    text = unicodedata.normalize("NFKD", run[0]).casefold()
-    return unicodedata.normalize("NFKD", text).translate(_LETTERS)
+    text = _normalized("NFKD", run[0]).casefold()
+    return _normalized("NFKD", text).translate(_LETTERS)
+
+
+def _normalized(form: Literal["NFC", "NFKD"], text: str) -> str:
+    """Unicode's form, in pieces: Python sorts a run of marks in time that grows with the square of its length."""
+    if len(text) <= _PIECE:
+        return unicodedata.normalize(form, text)
+    return "".join(unicodedata.normalize(form, text[at : at + _PIECE]) for at in range(0, len(text), _PIECE))
 
 
 class _Letters(dict[int, str | None]):

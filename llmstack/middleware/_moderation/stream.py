@@ -14,6 +14,7 @@ from llmstack.middleware._moderation.content import Content
 from llmstack.middleware._moderation.ear import Channel, Chunk, Ear, Speech
 from llmstack.middleware._moderation.judge import Inquiry
 from llmstack.middleware._moderation.request import OVERLAP
+from llmstack.middleware._moderation.term import word_start
 from llmstack.middleware._moderation.verdict import Finding, Verdict, merged
 
 __all__ = ["Gate", "Listener", "Window", "WindowFindings"]
@@ -151,6 +152,8 @@ class Window:
         said.open_from = said.dropped + self._case.judge.terms.open_from(said.kept)
         # What may still become a term stays in view, however long it has become.
         surplus = min(said.length - self._context, said.open_from) - said.dropped
+        # Not in the middle of a word: what is left of "class" must not be another.
+        surplus = word_start(said.kept, surplus) if surplus > 0 else 0
         if surplus > 0:
             said.kept = said.kept[surplus:]
             said.dropped += surplus

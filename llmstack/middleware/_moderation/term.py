@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from llmstack.middleware._moderation.spelling import words_of
 
-__all__ = ["Terms"]
+__all__ = ["Terms", "word_start"]
 
 
 class _State:
@@ -145,10 +145,10 @@ def _start_of_last(text: str, count: int) -> int:
             low = middle
         else:
             high = middle - 1
-    return _word_start(text, low)
+    return word_start(text, low)
 
 
-def _word_start(text: str, at: int) -> int:
+def word_start(text: str, at: int) -> int:
     """The beginning of the word that a place is in, with what is invisible before it."""
     while at > 0 and len(words_of(f"x{text[at - 1]}x")) == 1:
         at -= 1
