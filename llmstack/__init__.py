@@ -14,11 +14,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmstack._core.call import Call, CallInfo, ChunkFilter
+    from llmstack._core.call import Call
+    from llmstack._core.call_info import CallInfo
+    from llmstack._core.chunk_filter import ChunkFilter
     from llmstack._core.effects import Flow, Next
     from llmstack._core.issue import Issue
     from llmstack._core.options import Options, options
     from llmstack._core.order import Stage
+    from llmstack._core.pace import Pace
     from llmstack._core.plugin import Middleware, Observer, Plugin
     from llmstack._core.reply import Reply
     from llmstack._core.transport import Clock, Incoming, Transport
@@ -48,6 +51,7 @@ __all__ = [
     "Observer",
     "OpenAI",
     "Options",
+    "Pace",
     "Plugin",
     "Reply",
     "Stack",
@@ -67,8 +71,8 @@ _HOMES = {
     "AsyncStream": "llmstack._drivers.stream",
     "AzureOpenAI": "llmstack.clients",
     "Call": "llmstack._core.call",
-    "CallInfo": "llmstack._core.call",
-    "ChunkFilter": "llmstack._core.call",
+    "CallInfo": "llmstack._core.call_info",
+    "ChunkFilter": "llmstack._core.chunk_filter",
     "Clock": "llmstack._core.transport",
     "Flow": "llmstack._core.effects",
     "Incoming": "llmstack._core.transport",
@@ -78,6 +82,7 @@ _HOMES = {
     "Observer": "llmstack._core.plugin",
     "OpenAI": "llmstack.clients",
     "Options": "llmstack._core.options",
+    "Pace": "llmstack._core.pace",
     "Plugin": "llmstack._core.plugin",
     "Reply": "llmstack._core.reply",
     "Stack": "llmstack.stack",

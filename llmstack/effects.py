@@ -6,7 +6,8 @@
         yield from sleep(0.5)
         return (yield from next(call))
 
-The same line blocks in a sync program and suspends the task in an async one.
+The same line blocks in a sync program and suspends the task in an async one. `drive` and `adrive` run a flow that
+belongs to no call, such as a question to a store.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from typing import TypeVar
 
 from llmstack._core.effects import Effect, Emit, Flow, Next, Now, Parallel, Run, Sleep, Wait
 from llmstack._core.events import Event
+from llmstack._drivers.outside import adrive, drive
 
-__all__ = ["Effect", "Flow", "Next", "emit", "monotonic", "now", "parallel", "run", "sleep", "wait"]
+__all__ = ["Effect", "Flow", "Next", "adrive", "drive", "emit", "monotonic", "now", "parallel", "run", "sleep", "wait"]
 
 T = TypeVar("T")
 
@@ -53,19 +55,21 @@ def run(
     return result
 
 
-def wait(future: Future[T]) -> Flow[T]:
+def wait(future: Future[T], timeout: float | None = None) -> Flow[T]:
     """Wait for a future that another thread or task will set.
 
     Args:
         future: A ``concurrent.futures.Future``.
+        timeout: Seconds to wait at most, of real time whatever the stack's clock; None for no limit.
 
     Returns:
         Its result.
 
     Raises:
+        TimeoutError: If it has not been set in time. It may be set later, and be waited for again.
         Exception: Its error.
     """
-    result: T = yield Wait(future)
+    result: T = yield Wait(future, timeout)
     return result
 
 

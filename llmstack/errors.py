@@ -10,12 +10,18 @@
         │   ├── OptionError           an option or argument a plugin does not take
         │   └── PluginNotFoundError   a name that no installed plugin has
         ├── RefusedError              a layer refused the call before it was sent, or its answer; plugins subclass it
+        │   ├── BudgetExceededError   it might cost more than a limit allows
+        │   ├── BudgetUnavailableError  whether a limit allows it could not be found out
+        │   ├── CacheMissError        it may be answered from the cache only, and is not there
         │   ├── CircuitOpenError      so many calls have failed that none is sent for a while
         │   ├── ModerationError       what was asked or answered may not pass
         │   ├── ModerationUnavailableError  whether it may pass could not be found out
+        │   ├── UnknownPriceError     nobody knows what it would cost, and there is a limit in dollars
         │   └── ValidationError       a call that the API would refuse, or the program's rules do
         ├── AnswerError               an answer that does not fit what was asked for
         ├── PluginError               a plugin failed or broke the rules; the cause is chained
+        ├── StoreError                a store (cache, ledger) that is down, damaged or of another version
+        │   └── UnknownReservationError  a ledger that has lost what it should settle
         ├── CommittedError            a layer wanted to send again although content had reached the program
         ├── BodyConsumedError         a second send of a one-shot body (an iterator, an unseekable file)
         ├── ReplayError               a reply that cannot be given as the stream the program asked for
@@ -32,14 +38,19 @@ from llmstack._core.secret import mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
+    from decimal import Decimal
 
-    from llmstack._core.call import CallInfo
+    from llmstack._core.call_info import CallInfo
     from llmstack._core.issue import Issue
     from llmstack._core.reply import Reply
 
 __all__ = [
     "AnswerError",
     "BodyConsumedError",
+    "BudgetExceededError",
+    "BudgetUnavailableError",
+    "CacheMissError",
     "CircuitOpenError",
     "CommittedError",
     "ConfigError",
@@ -53,6 +64,9 @@ __all__ = [
     "RegistrationError",
     "ReplayError",
     "StackError",
+    "StoreError",
+    "UnknownPriceError",
+    "UnknownReservationError",
     "UnsupportedError",
     "ValidationError",
 ]
@@ -127,6 +141,10 @@ class RefusedError(StackError):
     """A layer refused the call before anything was sent. Plugins raise subclasses of it."""
 
 
+class CacheMissError(RefusedError):
+    """The call may be answered from the cache only (``cache="only"``), and its answer is not there."""
+
+
 class CircuitOpenError(RefusedError):
     """The circuit breaker is open: so many calls to this host and model have failed that none is sent for a while.
 
@@ -138,6 +156,48 @@ class CircuitOpenError(RefusedError):
         """Make the error; `more` as for `StackError`."""
         super().__init__(message, **more)
         self.retry_after = retry_after
+
+
+class BudgetExceededError(RefusedError):
+    """The call might cost more than a limit has left; nothing was sent.
+
+    Attributes:
+        limit: The limit, as it is written, such as ``"$5/day per user"``.
+        scope: For whom it is used up, such as ``{"user": "ann"}``.
+        spent: Dollars, tokens or calls, as the limit counts.
+        reserved: The same, for calls under way.
+        asked: What this call might take at most.
+        resets_at: When the window ends; None if never.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: str = "",
+        scope: Mapping[str, str] | None = None,
+        spent: Decimal | int = 0,
+        reserved: Decimal | int = 0,
+        asked: Decimal | int = 0,
+        resets_at: datetime | None = None,
+        **more: Any,
+    ) -> None:
+        """Make the error; `more` as for `StackError`."""
+        super().__init__(message, **more)
+        self.limit = limit
+        self.scope = dict(scope or {})
+        self.spent = spent
+        self.reserved = reserved
+        self.asked = asked
+        self.resets_at = resets_at
+
+
+class BudgetUnavailableError(RefusedError):
+    """The ledger could not be asked, and so nothing was sent. The cause is chained."""
+
+
+class UnknownPriceError(RefusedError):
+    """No plugin knows the model's price, so a limit in dollars cannot be kept; nothing was sent."""
 
 
 class ValidationError(RefusedError):
@@ -200,6 +260,23 @@ class ModerationUnavailableError(RefusedError):
 
 class PluginError(StackError):
     """A plugin failed, or broke the rules of the stack. The original error is the ``__cause__``."""
+
+
+class StoreError(StackError):
+    """A store that cannot be used: it is down, hung, full, damaged, or of another version. The cause is chained.
+
+    Attributes:
+        store: The store's scheme, such as ``"sqlite"``; never its URL, which may hold a password.
+    """
+
+    def __init__(self, message: str, *, store: str = "", **more: Any) -> None:
+        """Make the error; `more` as for `StackError`."""
+        super().__init__(message, **more)
+        self.store = store
+
+
+class UnknownReservationError(StoreError):
+    """A settlement of a reservation that the ledger does not know: it was lost, or never made."""
 
 
 class CommittedError(StackError):

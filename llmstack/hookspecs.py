@@ -8,7 +8,8 @@ Its place in the stack is declared by attributes, all optional:
     before = ("cache",)           within its stage: further out than these
     after = ("audit",)            within its stage: further in than these
 
-and what it opened is closed by its ``close()`` or ``async aclose()`` method, if it has one.
+A method ``attach(stack)``, if it has one, is called with each stack that is built with it: there it may open its stores
+(``stack.open_store(url)``). What it opened is closed by its ``close()`` or ``async aclose()`` method, if it has one.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 import pluggy
 
 from llmstack._core.call import Call
+from llmstack._core.call_info import CallInfo
 from llmstack._core.effects import Flow, Next
 from llmstack._core.events import Event
 from llmstack._core.order import Stage
@@ -73,15 +75,20 @@ class HookSpecs:
 
     @hookspec
     def llmstack_stores(self) -> Mapping[str, Callable[[str], Any]]:  # type: ignore[empty-body]
-        """Offer stores by URL scheme, such as ``{"redis": open_redis}``; the function gets the whole URL."""
+        """Offer stores by URL scheme, such as ``{"redis": open_redis}``.
+
+        The function gets the whole URL and returns a `llmstack.stores.Store`. A package whose entry point has the
+        scheme's name is found by the URL alone.
+        """
 
     @hookspec(firstresult=True)
-    def llmstack_price(self, model: str, usage: Usage) -> Decimal | None:
+    def llmstack_price(self, model: str, usage: Usage, call: CallInfo | None) -> Decimal | None:
         """Tell what a usage costs.
 
         Args:
             model: The model's name as the provider gave it.
             usage: The tokens.
+            call: The call that it was of; None if that is not known.
 
         Returns:
             US dollars; None if this plugin does not know, so that the next is asked.

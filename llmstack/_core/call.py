@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from random import getrandbits
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
-from urllib.parse import urlsplit, urlunsplit
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
+from llmstack._core.call_info import CallInfo, bare, host_of
+from llmstack._core.chunk_filter import ChunkFilter
 from llmstack._core.options import Options
+from llmstack._core.place import Place
+from llmstack._core.progress import Progress
 from llmstack._core.usage_chunk import STREAMS_USAGE_ON_REQUEST, HideUsage, asking_for_usage, asks_for_usage
 
 if TYPE_CHECKING:
-    from llmstack._core.effects import Flow
-    from llmstack._core.reply import Reply
+    from decimal import Decimal
 
-Chunk = Mapping[str, Any]
-"""One streamed event's JSON object."""
+    from llmstack._core.effects import Flow, Next
+    from llmstack._core.reply import Reply
+    from llmstack._core.usage import Usage
 
 RawMode = Literal["", "raw", "stream"]
 """How the program asked for the answer: parsed, ``with_raw_response`` or ``with_streaming_response``."""
-
-_LONGEST_MODEL = 100
-"""Characters of a model's name told in a message: a program may let others choose it."""
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 def _empty() -> Mapping[str, Any]:
     return EMPTY
-
-
-def _bare(path: str) -> str:
-    """A path, or a whole address, without query and credentials."""
-    if "?" not in path and "@" not in path and "#" not in path:
-        return path
-    parts = urlsplit(path)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 _OF_BODIES = frozenset({"accept", "content-type", "content-length", "idempotency-key", "openai-beta"})
@@ -50,86 +41,9 @@ def _belongs_to_body(name: str) -> bool:
     return lowered in _OF_BODIES or lowered.startswith("x-stainless-")
 
 
-@lru_cache(maxsize=256)
-def _host(url: str) -> str:
-    return urlsplit(url).netloc.rpartition("@")[2]
-
-
-class ChunkFilter(Protocol):
-    """Rewrites the chunks of one streamed reply, between the wire and the program.
-
-    If it has a method ``start()`` as well, that is run while the request is being sent; it may be a flow.
-    """
-
-    def feed(self, chunk: Chunk, /) -> Sequence[Chunk] | Flow[Sequence[Chunk]]:
-        """Take one chunk, return the chunks to deliver now (none, one or several)."""
-        ...
-
-    def end(self) -> Sequence[Chunk] | Flow[Sequence[Chunk]]:
-        """The stream has ended: return what was kept back and may be delivered."""
-        ...
-
-
-class Progress:
-    """What is known of a call only while it runs; shared by all copies of it.
-
-    `Call` is frozen and copied freely on its way in, yet "has the user seen content?" must have one answer. This
-    is the one mutable thing a call carries.
-    """
-
-    __slots__ = ("attempts", "committed", "first_content_at", "foreign", "notes", "now", "reply", "sends", "started_at")
-
-    def __init__(self) -> None:
-        # The stack's clock; None for a call that is not under way.
-        self.now: Callable[[], float] | None = None
-        self.committed = False
-        self.attempts = 0
-        # The numbers of the requests that were sent.
-        self.sends: list[int] = []
-        self.started_at = 0.0
-        self.first_content_at: float | None = None
-        # Errors that came from below the layers: they pass all layers unwrapped.
-        self.foreign: list[BaseException] = []
-        # The last answer paid for, so that an error raised after it can carry it.
-        self.reply: Reply | None = None
-        self.notes: dict[str, Any] = {}
-
-
 def new_id() -> str:
     """A fresh call id: ``call_`` and 96 random bits in hex."""
     return f"call_{getrandbits(96):024x}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallInfo:
-    """What may be told of a call anywhere (errors, logs): no content, no key, no header. It pickles.
-
-    Attributes:
-        id: The call's unique id.
-        method: HTTP method.
-        path: Path under the base URL, without a query.
-        endpoint: The API's name for it, such as ``"chat.completions"``.
-        model: The model asked for; None where the endpoint has none.
-        stream: True if a stream was asked for.
-        tenant: On whose behalf the call is made.
-        tags: The program's labels.
-        host: Where it goes, such as ``"api.openai.com"``.
-    """
-
-    id: str
-    method: str
-    path: str
-    endpoint: str
-    model: str | None
-    stream: bool
-    tenant: str | None
-    tags: Mapping[str, str]
-    host: str = ""
-
-    def __str__(self) -> str:
-        """The call as an error message names it."""
-        model = f" model={self.model[:_LONGEST_MODEL]!r}" if self.model else ""
-        return f"{self.endpoint or self.path} ({self.method} {self.path}{model}, {self.id})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -148,7 +62,7 @@ class Call:
         stream: True if the program asked for a stream of events.
         raw: ``"raw"`` under ``with_raw_response``, ``"stream"`` under ``with_streaming_response``, else ``""``.
         options: What the program said with `llmstack.options(...)` or ``x-llmstack-*`` headers.
-        base_url: Where the client points; without credentials.
+        base_url: Where the call goes: the transport's own place, or else where the client points; without credentials.
         timeout: Seconds (or the SDK's Timeout object) for each request, the client's if none was given for the call;
             None for no limit.
         deadline: When the whole call, all attempts and the reading of a stream together, must be over: seconds of the
@@ -163,8 +77,10 @@ class Call:
         strict: Set by a layer that wants a stream that ends without saying that it is finished to be a lost connection;
             else it ends quietly, with ``reply.complete`` False.
         filters: Factories of the `ChunkFilter`s a streamed reply passes, outermost first; see `with_filter`.
+        attempt_layers: Layers around each single attempt, outermost first; see `around_attempts`.
         id: Unique id of the call.
         request: The SDK's own request, opaque to plugins; a transport reads it.
+        place: Where the transport sends, if it does not send where the client points; see `at`.
     """
 
     method: str = "POST"
@@ -186,9 +102,12 @@ class Call:
     verify: bool = False
     strict: bool = False
     filters: tuple[Callable[[Call], ChunkFilter], ...] = field(default=(), repr=False)
+    attempt_layers: tuple[Callable[[Call, Next], Flow[Reply]], ...] = field(default=(), repr=False)
     id: str = field(default_factory=new_id)
     request: Any = field(default=None, repr=False)
+    place: Place | None = field(default=None, repr=False)
     progress: Progress = field(default_factory=Progress, repr=False)
+    _info: CallInfo | None = field(default=None, init=False, repr=False)
 
     @property
     def model(self) -> str | None:
@@ -199,7 +118,34 @@ class Call:
     @property
     def host(self) -> str:
         """Where the call goes, such as ``"api.openai.com"`` or ``"127.0.0.1:8000"``; empty if nowhere."""
-        return _host(self.base_url)
+        return host_of(self.base_url)
+
+    @property
+    def transport(self) -> str:
+        """The name of the transport that the stack ends in; empty if the call is not under way."""
+        return self.progress.transport
+
+    @property
+    def credential(self) -> str:
+        """A short digest of the keys that are sent: it tells customers apart and nothing of their keys.
+
+        Those of the client, and those of the transport if it has a place of its own: two clients with different keys
+        are two customers, whoever serves both.
+
+        The same in all processes, unless the keys come from a function: then each process has one of its own. Keys in
+        `headers` are not in it. Empty if no client made the call.
+        """
+        own = "" if self.place is None else self.place.credential
+        return f"{own}{getattr(self.request, 'credential', '')}"
+
+    @property
+    def settings(self) -> str:
+        """A short digest of all else that the client adds to each request: organization, project, headers, query.
+
+        Empty if no client made the call.
+        """
+        own = "" if self.place is None else self.place.settings
+        return f"{own}{getattr(self.request, 'settings', '')}"
 
     @property
     def attempts(self) -> int:
@@ -220,10 +166,16 @@ class Call:
     @property
     def info(self) -> CallInfo:
         """The part of the call that may be shown anywhere."""
+        if self._info is None:
+            # Events and prices ask for it again and again; a changed copy begins without one.
+            object.__setattr__(self, "_info", self._told())
+        return cast("CallInfo", self._info)
+
+    def _told(self) -> CallInfo:
         return CallInfo(
             id=self.id,
             method=self.method,
-            path=_bare(self.path),
+            path=bare(self.path),
             endpoint=self.endpoint,
             model=self.model,
             stream=self.stream,
@@ -235,6 +187,10 @@ class Call:
     def replace(self, **changes: Any) -> Self:
         """A copy with the given fields changed; it stays the same call (id, progress)."""
         return replace(self, **changes)
+
+    def at(self, place: Place) -> Self:
+        """A copy that goes to another place: events, circuits, budgets and caches then go by that one."""
+        return replace(self, base_url=place.base_url, place=place)
 
     def with_params(
         self, params: Mapping[str, Any] | None = None, /, *, without: Iterable[str] = (), **more: Any
@@ -261,6 +217,27 @@ class Call:
         built from the chunks as the wire sent them: a layer that rewrites chunks rewrites the reply too.
         """
         return replace(self, filters=(*self.filters, factory))
+
+    def around_attempts(self, layer: Callable[[Call, Next], Flow[Reply]]) -> Self:
+        """A copy of which each attempt passes a layer more, next to the transport and inside of all plugins.
+
+        However often, and as whatever, the layers further in send the call (retries, other models, several at once),
+        the layer sees each request as it leaves, and its answer. It is a generator as ``llmstack_call`` is.
+        """
+        return replace(self, attempt_layers=(*self.attempt_layers, layer))
+
+    def price(self, usage: Usage, model: str | None = None) -> Decimal | None:
+        """What a usage costs, as the stack's plugins know it (`llmstack_price`).
+
+        Args:
+            usage: The tokens.
+            model: The model; the call's own if not given.
+
+        Returns:
+            US dollars; None if no plugin knows, or the call is not under way.
+        """
+        price = self.progress.price
+        return None if price is None else price(model or self.model or "", usage, self.info)
 
     def with_usage(self) -> Self:
         """A copy whose streamed reply tells its usage, also where the API does so only on request.
@@ -293,6 +270,8 @@ class Call:
         headers = {name: value for name, value in self.headers.items() if not _belongs_to_body(name)}
         progress = Progress()
         progress.now = self.progress.now
+        progress.price = self.progress.price
+        progress.transport = self.progress.transport
         return replace(
             self,
             method="POST",

@@ -63,9 +63,15 @@ class Run(Effect):
 
 @dataclass(frozen=True, slots=True)
 class Wait(Effect):
-    """Wait for a `concurrent.futures.Future`, set by any thread or task; resumed with its result or error."""
+    """Wait for a `concurrent.futures.Future`, set by any thread or task; resumed with its result or error.
+
+    Attributes:
+        future: The future.
+        timeout: Seconds after which a TimeoutError is thrown instead; None for no limit.
+    """
 
     future: Future[Any]
+    timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

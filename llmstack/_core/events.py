@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
-from llmstack._core.call import CallInfo
+from llmstack._core.call_info import CallInfo
 from llmstack._core.issue import Issue
 from llmstack._core.usage import Usage
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from llmstack._core.books import Books
 from llmstack._core.call import Call
-from llmstack._core.effects import Flow, Run
+from llmstack._core.effects import Flow, Run, Sleep
 from llmstack._core.passage import Opened, Passage
 from llmstack._core.reply import Reply
 from llmstack._core.transport import Engine, Incoming, ServerEvent
@@ -27,11 +27,13 @@ class Batch:
         data: The bytes.
         events: The events.
         filtered: True if the events are not those of the bytes: filtered, or replayed.
+        delay: Seconds before it is given to the program.
     """
 
     data: bytes
     events: Sequence[ServerEvent]
     filtered: bool = False
+    delay: float = 0.0
 
 
 class Exchange:
@@ -43,15 +45,17 @@ class Exchange:
         call: The call as the program made it.
         engine: The stack.
         books: The call's events.
+        early: What a layer answered in the place of a stream; None if it did not.
     """
 
-    __slots__ = ("_ended", "_passage", "_pending", "_ready", "_released", "books", "call", "engine")
+    __slots__ = ("_ended", "_passage", "_pending", "_ready", "_released", "books", "call", "early", "engine")
 
     def __init__(self, call: Call, engine: Engine) -> None:
         """Take a call; nothing happens until `start`."""
         self.call = call
         self.engine = engine
         self.books = Books(call, engine)
+        self.early: Reply | None = None
         self._passage = Passage(call, engine, self.books)
         self._ready: deque[Batch] = deque()
         self._pending: Exception | None = None
@@ -121,6 +125,8 @@ class Exchange:
         """
         yield from self.prime()
         try:
+            if self._ready[0].delay:
+                yield Sleep(self._ready[0].delay)
             return self._ready.popleft()
         except IndexError:  # also if another thread has closed the stream just now
             return None
@@ -247,9 +253,14 @@ class Exchange:
                 self._ready.clear()
                 self._ready.append(Batch(reply.content or b"", ()))
         elif seen is None or not self._ready or reply.events is not seen.events:
+            self.early = reply
             events = self.engine.replay(self.call, reply)
             self._ready.clear()
-            self._ready.append(Batch(b"", events, filtered=True))
+            if reply.pace is None or reply.events is not None:
+                self._ready.append(Batch(b"", events, filtered=True))
+            else:
+                delay = reply.pace.seconds
+                self._ready.extend(Batch(b"", [event], filtered=True, delay=delay) for event in events)
             self.books.first_content()
         self._release()
         self._ended = True

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from types import GeneratorType
 from typing import Any, NoReturn, cast
 
-from llmstack._core.call import Call, Chunk, ChunkFilter
+from llmstack._core.call import Call
+from llmstack._core.chunk_filter import Chunk, ChunkFilter
 from llmstack._core.effects import Flow
 from llmstack._core.transport import ServerEvent
 
@@ -90,6 +91,7 @@ class Filters:
             except ValueError:
                 chunk = None
             if not isinstance(chunk, dict) or chunk.get("error") or chunk.get("type") == "error":
+                yield from self._show(event.data if chunk is None else chunk)
                 out.append(event)
                 continue
             chunks = yield from self._through([chunk], 0)
@@ -97,6 +99,19 @@ class Filters:
         if last:
             out += yield from self._flush(None)
         return out
+
+    def _show(self, value: Any) -> Flow[None]:
+        """Show what is no chunk, and passes as it is, to the filters that want to see it."""
+        for plugin, made in self._chain:
+            other: Callable[[Any], Any] | None = getattr(made, "other", None)
+            if other is None:
+                continue
+            try:
+                result = other(value)
+                if isinstance(result, GeneratorType):
+                    yield from result
+            except Exception as error:  # noqa: BLE001 - it gets a name
+                self._name(plugin, error)
 
     def _flush(self, like: ServerEvent | None) -> Flow[list[ServerEvent]]:
         if self._ended:

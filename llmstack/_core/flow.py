@@ -16,10 +16,14 @@ from llmstack._core.reply import Reply
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A plugin's place in the composition: its name and its ``llmstack_call``."""
+    """A plugin's place in the composition: its name and its ``llmstack_call``, or what it puts around attempts."""
 
     name: str
     run: Callable[[Call, Next], Flow[Reply]]
+
+    def __call__(self, call: Call, next: Next) -> Flow[Reply]:
+        """Run it."""
+        return self.run(call, next)
 
 
 def compose(layers: Sequence[Layer], passing: tuple[type[BaseException], ...]) -> Next:
@@ -32,21 +36,38 @@ def compose(layers: Sequence[Layer], passing: tuple[type[BaseException], ...]) -
     Returns:
         The function that starts a call's flow.
     """
-    inner = _wire(layers[-1].name if layers else None)
+    inner = _wire(layers[-1].name if layers else None, passing)
     for i in reversed(range(len(layers))):
         outer = layers[i - 1].name if i else None
         inner = _guard(layers[i], inner, outer, passing)
     return inner
 
 
-def _wire(outer: str | None) -> Next:
-    """The innermost flow: send the call."""
+def _wire(outer: str | None, passing: tuple[type[BaseException], ...]) -> Next:
+    """The innermost flow: send the call, through the layers around its attempts."""
 
     def wire(call: Call) -> Flow[Reply]:
-        reply: Reply = yield Send(_passed(call, outer))
+        call = _passed(call, outer)
+        if call.attempt_layers:
+            return (yield from _around(call, passing))
+        reply: Reply = yield Send(call)
         return reply
 
     return wire
+
+
+def _around(call: Call, passing: tuple[type[BaseException], ...]) -> Flow[Reply]:
+    """One attempt, inside the layers that were put around all of them."""
+
+    def send(call: Call) -> Flow[Reply]:
+        reply: Reply = yield Send(_passed(call, None))
+        return reply
+
+    inner: Next = send
+    for layer in reversed(call.attempt_layers):
+        named = layer if isinstance(layer, Layer) else Layer("unknown", layer)
+        inner = _guard(named, inner, named.name, passing)
+    return (yield from inner(call.replace(attempt_layers=())))
 
 
 def _guard(layer: Layer, inner: Next, outer: str | None, passing: tuple[type[BaseException], ...]) -> Next:
@@ -67,10 +88,15 @@ def _guard(layer: Layer, inner: Next, outer: str | None, passing: tuple[type[Bas
 
 
 def _passed(call: Call, outer: str | None) -> Call:
-    """What the layer further out called next with; its chunk filters bear its name from here on."""
+    """What the layer further out called next with; what it asks for on it bears its name from here on."""
     if type(call) is not Call:
         raise _broke(outer, None, f"called next with {_a(call)} instead of a Call")
-    return sign_filters(call, outer) if call.filters and outer is not None else call
+    if outer is None:
+        return call
+    if call.attempt_layers and not isinstance(call.attempt_layers[-1], Layer):
+        signed = (layer if isinstance(layer, Layer) else Layer(outer, layer) for layer in call.attempt_layers)
+        call = call.replace(attempt_layers=tuple(signed))
+    return sign_filters(call, outer) if call.filters else call
 
 
 def _judge(error: Exception, name: str, call: Call, passing: tuple[type[BaseException], ...]) -> None:

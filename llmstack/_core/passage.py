@@ -7,7 +7,7 @@ cannot both) and resumes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -17,7 +17,8 @@ from llmstack._core.effects import Effect, Emit, Flow, Now, Parallel, Run, Send,
 from llmstack._core.filtering import Filters
 from llmstack._core.flow import end_flow
 from llmstack._core.reply import Reply
-from llmstack._core.transport import Engine, Incoming, ServerEvent
+from llmstack._core.transmission import read_whole, transmit
+from llmstack._core.transport import Engine, Incoming
 
 T = TypeVar("T")
 
@@ -205,7 +206,7 @@ class Passage:
         self.rejected = None
         try:
             attempt.start()
-            answer = yield from self._transmit(call, filters)
+            answer = yield from transmit(call, self._engine.transport, filters, self.beside, self._close)
             if whole and not isinstance(answer, Reply):
                 answer = yield from read_whole(call, answer, filters, self.beside)
             if call.verify and isinstance(answer, Reply):
@@ -221,25 +222,6 @@ class Passage:
         _suspended.add(flow)
         self._parked.append(self.opened)
         return None
-
-    def _transmit(self, call: Call, filters: Filters | None) -> Flow[Reply | Incoming]:
-        """Send, while the filters start that want to."""
-        starting = filters.start() if filters is not None and call.stream else None
-        if starting is None:
-            return (yield from self._engine.transport.send(call))
-        answers: list[Reply | Incoming] = []
-
-        def send() -> Flow[None]:
-            answers.append((yield from self._engine.transport.send(call)))
-
-        try:
-            yield Parallel((send(), self.beside(starting)))
-        except BaseException:
-            for answer in answers:
-                if not isinstance(answer, Reply):
-                    yield from self._close(answer)
-            raise
-        return answers[0]
 
     def _verify(self, call: Call, answer: Reply, attempt: Attempt, *, whole: bool) -> None:
         error = self._engine.verify(call, answer)
@@ -283,39 +265,3 @@ class Passage:
         name = end_flow(flow)
         message = f"plugin {name!r} does not end: it goes on after it was refused {_MAX_REFUSALS} times"
         raise PluginError(message, plugin=name, call=self._call.info)
-
-
-def read_whole(
-    call: Call, incoming: Incoming, filters: Filters | None, beside: Callable[[Flow[Any]], Flow[Any]]
-) -> Flow[Reply]:
-    """Read what is arriving to its end at once, where nobody reads it piece by piece.
-
-    Args:
-        call: The call that was sent.
-        incoming: Its answer.
-        filters: What its chunks pass; None if nothing filters.
-        beside: Serves the filters' flows.
-
-    Returns:
-        The whole reply; its events as the filters left them.
-    """
-    watch = incoming.watch
-    pieces: list[bytes] = []
-    passed: list[ServerEvent] = []
-    try:
-        data: bytes | None = b""
-        while data is not None and not watch.done:
-            data = yield Run(incoming.read, incoming.aread)
-            events = watch.end() if data is None else watch.feed(data)
-            if watch.failure is not None:
-                raise watch.failure
-            if filters is not None:
-                passed += yield from beside(filters.apply(events, last=data is None))
-            elif not call.stream:
-                pieces.append(data or b"")
-    finally:
-        yield Run(incoming.close, incoming.aclose, shield=True)
-    reply = watch.reply(ended=True)
-    if not call.stream:
-        return Reply(content=b"".join(pieces), status=reply.status, headers=reply.headers, complete=reply.complete)
-    return reply if filters is None else reply.with_events(passed)

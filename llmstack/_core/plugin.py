@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any, Protocol, TypeAlias
 
 from llmstack._core.call import Call
+from llmstack._core.call_info import CallInfo
 from llmstack._core.effects import Flow, Next
 from llmstack._core.events import Event
 from llmstack._core.reply import Reply
@@ -34,7 +35,7 @@ class Observer(Protocol):
 class Pricing(Protocol):
     """A plugin that knows prices."""
 
-    def llmstack_price(self, model: str, usage: Usage) -> Decimal | None:
+    def llmstack_price(self, model: str, usage: Usage, call: CallInfo | None) -> Decimal | None:
         """See `llmstack.hookspecs`."""
         ...
 

@@ -9,6 +9,7 @@ from typing import Any, NoReturn, Self, cast
 
 from pydantic_core import from_json
 
+from llmstack._core.pace import Pace
 from llmstack._core.usage import Usage
 
 _UNREAD: Any = object()
@@ -28,9 +29,24 @@ class Reply:
         cached: True if the reply did not come from the provider now.
         events: The events of a streamed reply as they came, to be replayed; None if it was not streamed.
         native: What the transport got (such as an ``httpx2.Response``); None once the content was changed.
+        no_store: True if no cache may keep it, since it is no answer to just what was asked: another model's, say. The
+            name is that of HTTP (RFC 9111, section 5.2.2.5).
+        pace: How quickly it is replayed where the program asked for a stream and this is none; None for at once.
     """
 
-    __slots__ = ("_body", "_content", "_usage", "cached", "complete", "events", "headers", "native", "status")
+    __slots__ = (
+        "_body",
+        "_content",
+        "_usage",
+        "cached",
+        "complete",
+        "events",
+        "headers",
+        "native",
+        "no_store",
+        "pace",
+        "status",
+    )
 
     status: int
     headers: Mapping[str, str]
@@ -38,6 +54,8 @@ class Reply:
     cached: bool
     events: Sequence[Any] | None
     native: Any
+    no_store: bool
+    pace: Pace | None
     _body: Any
     _content: bytes | None
     _usage: Any
@@ -53,6 +71,8 @@ class Reply:
         cached: bool = False,
         events: Sequence[Any] | None = None,
         native: Any = None,
+        no_store: bool = False,
+        pace: Pace | None = None,
         usage: Usage | Callable[[], Usage | None] | None = _UNREAD,
     ) -> None:
         """Make a reply from its JSON object (`body`) or from JSON text as bytes (`content`).
@@ -66,6 +86,8 @@ class Reply:
             cached: True if it did not come from the provider now.
             events: The streamed events it was put together from.
             native: What the transport got.
+            no_store: True if no cache may keep it.
+            pace: How quickly it is replayed as a stream.
             usage: Tokens, or a function that gives them when first asked; read from the body if not given.
 
         Raises:
@@ -84,6 +106,8 @@ class Reply:
         put(self, "cached", cached)
         put(self, "events", events)
         put(self, "native", native)
+        put(self, "no_store", no_store)
+        put(self, "pace", pace)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         """Refuse: a reply is frozen; use `replace`."""
@@ -119,7 +143,7 @@ class Reply:
     def usage(self) -> Usage | None:
         """Tokens as reported by the provider; None if it reported none."""
         if self._usage is _UNREAD:
-            object.__setattr__(self, "_usage", Usage.from_json(self._field("usage")))
+            object.__setattr__(self, "_usage", Usage.of_body(self.body))
         elif callable(self._usage):
             object.__setattr__(self, "_usage", self._usage())
         return cast("Usage | None", self._usage)
@@ -158,6 +182,7 @@ class Reply:
         headers: Mapping[str, str] | None = None,
         complete: bool | None = None,
         cached: bool | None = None,
+        no_store: bool | None = None,
     ) -> Self:
         """A copy with the given fields changed.
 
@@ -173,6 +198,8 @@ class Reply:
             cached=self.cached if cached is None else cached,
             events=None if changed else self.events,
             native=None if changed else self.native,
+            no_store=self.no_store if no_store is None else no_store,
+            pace=self.pace,
         )
         if not changed:
             object.__setattr__(copy, "_usage", self._usage)

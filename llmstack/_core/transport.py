@@ -8,8 +8,10 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from llmstack._core.call import Call
+from llmstack._core.call_info import CallInfo
 from llmstack._core.effects import Flow, Next
 from llmstack._core.events import Event
+from llmstack._core.place import Place
 from llmstack._core.reply import Reply
 from llmstack._core.usage import Usage
 
@@ -117,7 +119,12 @@ class Incoming(Protocol):
 
 
 class Transport(Protocol):
-    """Where the stack ends: takes a call, brings the answer."""
+    """Where the stack ends: takes a call, brings the answer.
+
+    A transport may also have ``place``: the `Place` that it sends to, if it is not where the client points. Calls are
+    then known by that place from the start, and the client needs no key. What it opened is closed by its ``close()`` or
+    ``async aclose()`` method, if it has one.
+    """
 
     @property
     def name(self) -> str:
@@ -139,6 +146,12 @@ class Transport(Protocol):
         ...
 
 
+def place_of(transport: Transport) -> Place | None:
+    """Where a transport sends, whatever the client points at; None if it sends where the client points."""
+    place = getattr(transport, "place", None)
+    return place if isinstance(place, Place) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """Everything a call needs on its way, made once by the stack.
@@ -148,20 +161,22 @@ class Engine:
         transport: Where sends go.
         clock: The time.
         emit: Tells the observers; None if there are none, so that no event is built.
-        price: What a model's usage costs in US dollars, None if unknown.
+        price: What a model's usage costs in US dollars, for a call; None if unknown.
         replay: Turns a complete reply into the events of a stream.
         verify: Tells what is wrong with a complete reply, for calls that ask for it by `verify`; a fresh exception.
         layered: True if there is any layer. Without one nothing can retry or hold back, so nothing waits.
+        place: Where the transport sends; None for where the client points.
     """
 
     entry: Next
     transport: Transport
     clock: Clock
     emit: Callable[[Event], None] | None
-    price: Callable[[str, Usage], Decimal | None]
+    price: Callable[[str, Usage, CallInfo], Decimal | None]
     replay: Callable[[Call, Reply], Sequence[ServerEvent]]
     layered: bool
     verify: Callable[[Call, Reply], Exception | None] = lambda _call, _reply: None
+    place: Place | None = None
 
 
 Headers = Mapping[str, str]

@@ -78,14 +78,14 @@ async def _perform(effect: Effect, clock: Clock) -> Any:
     if type(effect) is Sleep:
         return await clock.asleep(max(0.0, effect.seconds))
     if type(effect) is Wait:
-        return await _wait(effect.future)
+        return await _wait(effect.future, effect.timeout)
     if type(effect) is Parallel:
         return await _parallel(effect.flows, clock)
     message = f"no async driver for {type(effect).__name__}"
     raise TypeError(message)
 
 
-async def _wait(future: Future[Any]) -> Any:
+async def _wait(future: Future[Any], timeout: float | None) -> Any:  # noqa: ASYNC109 - it is the effect's
     """Wait for a future that any thread or task may set."""
     if not future.done():
         loop, ready = current_loop(), anyio.Event()
@@ -95,8 +95,9 @@ async def _wait(future: Future[Any]) -> Any:
                 loop.call_soon(ready.set)
 
         future.add_done_callback(wake)
-        await ready.wait()
-    return future.result()
+        with anyio.move_on_after(timeout):
+            await ready.wait()
+    return future.result(0)
 
 
 async def _parallel(flows: tuple[Flow[Any], ...], clock: Clock) -> list[Any]:

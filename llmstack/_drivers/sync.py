@@ -62,7 +62,7 @@ def _perform(effect: Effect, clock: Clock) -> Any:
     if type(effect) is Sleep:
         return clock.sleep(max(0.0, effect.seconds))
     if type(effect) is Wait:
-        return effect.future.result()
+        return effect.future.result(effect.timeout)
     if type(effect) is Parallel:
         return _parallel(effect.flows, clock)
     message = f"no sync driver for {type(effect).__name__}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import cache
@@ -34,7 +35,7 @@ def batch_bytes(batch: Batch) -> bytes:
     return b"".join(encode(cast("ServerSentEvent", event)) for event in batch.events)
 
 
-class Tap:
+class Tap(ABC):
     """What both taps share: the exchange, and the response that is tapped now."""
 
     def __init__(self, exchange: Exchange) -> None:
@@ -76,9 +77,9 @@ class Tap:
         """False in a forked child: a stream opened before the fork is the parent's to close, and closed once."""
         return self._process == os.getpid()
 
+    @abstractmethod
     def abandon(self) -> None:
         """Have it closed soon, if it is open still. Never raises, never blocks."""
-        raise NotImplementedError
 
     def __del__(self) -> None:
         """Dropped unread: its connection goes back all the same."""

@@ -191,6 +191,14 @@ class Side:
         """All that a stream of this side gives."""
         return [item async for item in self.each(source)]
 
+    async def read_bytes(self, manager: Any) -> bytes:
+        """All the bytes of a lazily read response of this side, which is closed then."""
+        if self.asynchronous:
+            async with manager as response:
+                return b"".join(await self.read(response.iter_bytes()))
+        with manager as response:
+            return b"".join(response.iter_bytes())
+
     async def read_until(self, kind: type[E], source: Any) -> tuple[list[Any], E]:
         """What a stream of this side gives before it fails, and the error."""
         given: list[Any] = []

@@ -13,6 +13,7 @@ import pytest
 
 from llmstack import Call, Flow, Next, Reply
 from llmstack.effects import parallel
+from tests.core.once_more import once_more
 from tests.core.side import Side, spoken, texts, trio_complains
 
 WRONG = openai.APIResponseValidationError
@@ -28,13 +29,7 @@ def careful(call: Call, next: Next) -> Flow[Reply]:
 
 def again(call: Call, next: Next) -> Flow[Reply]:
     """Asks for it, and sends once more as `Retry` would."""
-    call = call.replace(verify=True, strict=True)
-    try:
-        return (yield from next(call))
-    except openai.APIError:
-        if call.committed:
-            raise
-        return (yield from next(call))
+    return (yield from once_more(call.replace(verify=True, strict=True), next))
 
 
 async def failure(side: Side, kind: type[openai.APIError], result: Callable[[], Any]) -> Any:

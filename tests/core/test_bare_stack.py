@@ -110,12 +110,7 @@ def test_compressed_streams_are_read(side: Side, server: Any) -> None:
     async def program() -> None:
         assert texts(await side.read(await side.do(rig.create(stream=True)))) == "Hi"
         manager = rig.client.chat.completions.with_streaming_response.create(model="m", messages=MESSAGES, stream=True)
-        if side.asynchronous:
-            async with manager as response:
-                got = b"".join(await side.read(response.iter_bytes()))
-        else:
-            with manager as response:
-                got = b"".join(response.iter_bytes())
+        got = await side.read_bytes(manager)
         assert got == text
         await side.do(rig.client.close())
 

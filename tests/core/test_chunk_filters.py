@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from llmstack import Call, Flow, Next, Reply
-from llmstack._core.call import Progress
+from llmstack._core.progress import Progress
 from llmstack.effects import emit, monotonic, now, parallel, run, sleep
 from llmstack.errors import PluginError, RefusedError
 from llmstack.events import RetryStopped

@@ -149,6 +149,22 @@ def test_wait_for_a_future_that_fails(side: Side) -> None:
     setter.join()
 
 
+def test_waiting_can_be_bounded(side: Side) -> None:
+    """What is not set in time may be waited for again."""
+    future: Future[str] = Future()
+
+    def waits(call: Call, next: Next) -> Flow[Reply]:
+        for timeout in (0.0, 0.001):
+            with pytest.raises(TimeoutError):
+                yield from wait(future, timeout)
+        future.set_result("late")
+        return Reply(text_body(call, (yield from wait(future, 0.0))))
+
+    rig = side.rig([waits])
+    reply = side.run(lambda: once(side, rig))
+    assert reply.choices[0].message.content == "late"
+
+
 def test_a_future_set_after_the_loop_has_ended_disturbs_nobody(side: Side, caplog: pytest.LogCaptureFixture) -> None:
     """The waiting was cancelled long ago."""
     if not side.asynchronous:
@@ -349,12 +365,7 @@ def test_a_lazily_read_body_inside_parallel_is_whole(side: Side, server: Any) ->
 
     async def program() -> bytes:
         manager = rig.client.files.with_streaming_response.content("file-1")
-        if side.asynchronous:
-            async with manager as response:
-                got = b"".join(await side.read(response.iter_bytes()))
-        else:
-            with manager as response:
-                got = b"".join(response.iter_bytes())
+        got = await side.read_bytes(manager)
         await side.do(rig.client.close())
         return got
 

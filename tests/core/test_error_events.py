@@ -8,6 +8,7 @@ import openai
 import pytest
 
 from llmstack import Call, Flow, Next, Reply
+from tests.core.once_more import once_more
 from tests.core.side import DONE, PREAMBLE, Side, chunk, event_error, texts, trio_complains
 
 CREATED = {"type": "response.created", "sequence_number": 0, "response": {"id": "resp_1", "object": "response"}}
@@ -19,15 +20,6 @@ DELTA = {
     "delta": "Hel",
 }
 ERROR = {"type": "error", "code": "server_error", "message": "overloaded", "param": None, "sequence_number": 2}
-
-
-def again(call: Call, next: Next) -> Flow[Reply]:
-    try:
-        return (yield from next(call))
-    except openai.APIError:
-        if call.committed:
-            raise
-        return (yield from next(call))
 
 
 async def read_until_error(side: Side, stream: Any) -> tuple[list[Any], openai.APIError]:
@@ -52,7 +44,7 @@ def test_the_layers_get_the_error_that_the_sdk_would_raise(side: Side, error: An
 @pytest.mark.parametrize("error", [event_error(), {"error": "overloaded"}], ids=["object", "string"])
 def test_after_content_the_program_gets_what_came_before(side: Side, error: Any) -> None:
     """Then the error, once for the program and once for the layers."""
-    rig = side.rig([again], [[PREAMBLE, chunk("Hel"), chunk("lo"), error, chunk("never"), DONE]])
+    rig = side.rig([once_more], [[PREAMBLE, chunk("Hel"), chunk("lo"), error, chunk("never"), DONE]])
 
     async def program() -> tuple[list[Any], openai.APIError]:
         return await read_until_error(side, await side.do(rig.create(stream=True)))
@@ -66,7 +58,7 @@ def test_after_content_the_program_gets_what_came_before(side: Side, error: Any)
 
 def test_before_content_a_responses_stream_is_opened_again(side: Side) -> None:
     """`response.created` is no content; an `error` event is an error, though the SDK hands it on."""
-    rig = side.rig([again], [[CREATED, ERROR], "Hello"])
+    rig = side.rig([once_more], [[CREATED, ERROR], "Hello"])
 
     async def program() -> list[Any]:
         return await side.read(await side.do(rig.respond(stream=True)))
@@ -78,7 +70,7 @@ def test_before_content_a_responses_stream_is_opened_again(side: Side) -> None:
 
 def test_after_content_a_responses_stream_ends_with_the_error(side: Side) -> None:
     """The events that came, the error event too, then the error that the layers raised."""
-    rig = side.rig([again], [[CREATED, DELTA, ERROR]])
+    rig = side.rig([once_more], [[CREATED, DELTA, ERROR]])
 
     async def program() -> tuple[list[Any], openai.APIError]:
         return await read_until_error(side, await side.do(rig.respond(stream=True)))
@@ -112,7 +104,7 @@ def test_what_the_layers_make_of_the_error_is_what_the_program_gets(side: Side) 
 @trio_complains
 def test_over_a_real_connection(side: Side, server: Any) -> None:
     """Before content a retry is seamless; after it the error is the program's. No connection is left."""
-    rig = side.local(server, [again])
+    rig = side.local(server, [once_more])
     server.next(fault="error_event", after=1)
     server.next()
     server.next(fault="error_event", after=3)

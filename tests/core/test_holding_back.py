@@ -169,11 +169,7 @@ def test_a_lazily_read_body_can_be_held_and_replaced(side: Side, server: Any) ->
 
     async def read(client: Any) -> bytes:
         manager = client.chat.completions.with_streaming_response.create(model="m", messages=MESSAGES)
-        if side.asynchronous:
-            async with manager as response:
-                return b"".join(await side.read(response.iter_bytes()))
-        with manager as response:
-            return b"".join(response.iter_bytes())
+        return await side.read_bytes(manager)
 
     async def program() -> tuple[bytes, bytes]:
         both = await read(rig.client), await read(kept.client)
@@ -193,12 +189,7 @@ def test_an_empty_body_is_no_stream(side: Side, server: Any) -> None:
 
     async def program() -> bytes:
         manager = rig.client.chat.completions.with_streaming_response.create(model="m", messages=MESSAGES)
-        if side.asynchronous:
-            async with manager as response:
-                got = b"".join(await side.read(response.iter_bytes()))
-        else:
-            with manager as response:
-                got = b"".join(response.iter_bytes())
+        got = await side.read_bytes(manager)
         await side.do(rig.client.close())
         return got
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llmstack import Call, Flow, Next, Reply
+from llmstack import Call, Flow, Next, Pace, Reply
 from llmstack.errors import ReplayError
 from llmstack.testing.scripted import text_body
 from tests.core.side import MESSAGES, Side, texts
@@ -199,3 +199,71 @@ def test_streams_that_are_answered_early_are_not_open(side: Side) -> None:
 
     side.run(program)
     assert rig.finished.outcome == "ok"
+
+
+def test_a_replay_can_be_paced(side: Side) -> None:
+    """So many characters at a time, with a wait before each event."""
+
+    def paced(call: Call, next: Next) -> Flow[Reply]:
+        return Reply(text_body(call, "one two three"), pace=Pace(characters=5, seconds=0.5)).replace(cached=True)
+        yield
+
+    rig = side.rig([paced])
+
+    async def program() -> list[Any]:
+        return await side.read(await side.do(rig.create(stream=True)))
+
+    chunks = side.run(program)
+    assert [chunk.choices[0].delta.content for chunk in chunks] == ["", "one t", "wo th", "ree", None]
+    assert rig.clock.sleeps == [0.5] * 6  # [DONE] too
+
+
+def test_a_paced_replay_can_be_left(side: Side) -> None:
+    """Nothing more is waited for."""
+
+    def paced(call: Call, next: Next) -> Flow[Reply]:
+        return Reply(text_body(call, "one two three"), pace=Pace(characters=1, seconds=0.5))
+        yield
+
+    rig = side.rig([paced])
+
+    async def program() -> None:
+        stream = await side.do(rig.create(stream=True))
+        async for _ in side.each(stream):
+            break
+        await side.close(stream)
+        assert await side.read(stream) == []
+
+    side.run(program)
+    assert rig.clock.sleeps == [0.5]
+
+
+@pytest.mark.parametrize("wrong", [{"characters": -1}, {"seconds": -1.0}, {"seconds": float("inf")}])
+def test_a_pace_must_come_to_an_end(wrong: dict[str, Any]) -> None:
+    """It is refused at once."""
+    options: dict[str, Any] = {"characters": 1, "seconds": 1.0, **wrong}
+    with pytest.raises(ValueError, match="pace"):
+        Pace(**options)
+
+
+def test_a_raw_stream_has_the_headers_of_the_answer(side: Side) -> None:
+    """Those that a layer gave it, but for what they say of its bytes."""
+
+    def told(call: Call, next: Next) -> Flow[Reply]:
+        headers = {"x-told": "yes", "content-length": "3", "content-type": "application/json"}
+        return Reply(text_body(call, ANSWER), headers=headers)
+        yield
+
+    rig = side.rig([told])
+
+    async def program() -> Any:
+        raw = await side.do(
+            rig.client.chat.completions.with_raw_response.create(model="m", messages=MESSAGES, stream=True)
+        )
+        assert texts(await side.read(raw.parse())) == ANSWER
+        return raw
+
+    headers = side.run(program).headers
+    assert headers["x-told"] == "yes"
+    assert headers["content-type"] == "text/event-stream"
+    assert "content-length" not in headers

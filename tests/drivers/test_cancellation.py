@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import types
 from collections.abc import Callable, Coroutine, Generator
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -86,15 +87,29 @@ async def raw(rig: Rig) -> None:
 PROGRAMS: list[Program] = [plain, opened, read, closed_early, by_helper, by_lines, raw]
 
 
+@dataclass(frozen=True)
+class Way:
+    """How a program is cancelled.
+
+    Attributes:
+        loop: The event loop.
+        native: True for ``task.cancel()`` of asyncio, False for a cancel scope.
+        again: True for a second time, at the next suspension.
+    """
+
+    loop: str
+    native: bool = False
+    again: bool = False
+
+
 class Strikes:
     """Where the cancellation comes from, and how often."""
 
-    def __init__(self, side: Side, rig: Callable[[], Rig], program: Program, *, native: bool, again: bool) -> None:
+    def __init__(self, side: Side, rig: Callable[[], Rig], program: Program, way: Way) -> None:
         self.side = side
         self.rig = rig
         self.program = program
-        self.native = native
-        self.again = again
+        self.way = way
 
     async def at(self, n: int) -> bool:
         """Run the program once, cancelled at its n-th suspension; False if it has fewer."""
@@ -103,11 +118,11 @@ class Strikes:
 
         def strike(count: int) -> None:
             nonlocal reached
-            if count == n or (self.again and count == n + 1):
+            if count == n or (self.way.again and count == n + 1):
                 reached = True
                 task.cancel() if task is not None else scope.cancel()
 
-        if self.native:
+        if self.way.native:
             task = asyncio.ensure_future(_only(self.program(rig), strike))
             try:
                 await task
@@ -140,42 +155,38 @@ async def _only(coroutine: Coroutine[Any, Any, Any], strike: Callable[[int], Non
 
 
 WAYS = [
-    pytest.param("asyncio", True, False, id="task"),
-    pytest.param("asyncio", True, True, id="task-twice"),
-    pytest.param("asyncio", False, False, id="asyncio-scope"),
-    pytest.param("trio", False, False, id="trio-scope"),
+    pytest.param(Way("asyncio", native=True), id="task"),
+    pytest.param(Way("asyncio", native=True, again=True), id="task-twice"),
+    pytest.param(Way("asyncio"), id="asyncio-scope"),
+    pytest.param(Way("trio"), id="trio-scope"),
 ]
 
 
 @pytest.mark.parametrize("bare", [False, True], ids=["layered", "bare"])
-@pytest.mark.parametrize(("loop", "native", "again"), WAYS)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
 def test_cancelled_at_every_await(
     server: LocalServer,
     program: Program,
-    loop: str,
-    native: bool,  # noqa: FBT001
-    again: bool,  # noqa: FBT001
+    way: Way,
     bare: bool,  # noqa: FBT001
 ) -> None:
     """Over a real connection: none is left in use, every attempt and every call is in the books."""
-    side = Side(loop)
+    side = Side(way.loop)
     server.next(times=None, event_delay=0.0005)  # so that there is something to await between two events
-    strikes = Strikes(side, lambda: side.local(server, bare=bare), program, native=native, again=again)
+    strikes = Strikes(side, lambda: side.local(server, bare=bare), program, way)
     side.run(strikes.everywhere)
 
 
-@pytest.mark.parametrize(("loop", "native", "again"), WAYS)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("program", [plain, read], ids=lambda program: program.__name__)
 def test_cancelled_at_every_await_of_a_retry(
     server: LocalServer,
     program: Program,
-    loop: str,
-    native: bool,  # noqa: FBT001
-    again: bool,  # noqa: FBT001
+    way: Way,
 ) -> None:
     """Also while it waits between two sends."""
-    side = Side(loop)
+    side = Side(way.loop)
 
     def rig() -> Rig:
         server.reset()
@@ -183,33 +194,31 @@ def test_cancelled_at_every_await_of_a_retry(
         retry = Retry(attempts=3, deadline=1000, idle_timeout=30, breaker=CircuitBreaker())
         return side.local(server, [retry], max_retries=2)
 
-    side.run(Strikes(side, rig, program, native=native, again=again).everywhere)
+    side.run(Strikes(side, rig, program, way).everywhere)
 
 
-@pytest.mark.parametrize(("loop", "native", "again"), WAYS)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("program", [plain, read], ids=lambda program: program.__name__)
 def test_cancelled_at_every_await_of_a_race(
     server: LocalServer,
     program: Program,
-    loop: str,
-    native: bool,  # noqa: FBT001
-    again: bool,  # noqa: FBT001
+    way: Way,
 ) -> None:
     """All branches end with the call."""
-    side = Side(loop)
+    side = Side(way.loop)
 
     def race(call: Call, next: Next) -> Flow[Reply]:
         replies = yield from parallel(next(call), next(call))
         return replies[0]
 
-    side.run(Strikes(side, lambda: side.local(server, [race]), program, native=native, again=again).everywhere)
+    side.run(Strikes(side, lambda: side.local(server, [race]), program, way).everywhere)
 
 
-@pytest.mark.parametrize(("loop", "native", "again"), WAYS)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("program", [plain, read, closed_early], ids=lambda program: program.__name__)
-def test_what_is_shielded_is_done(program: Program, loop: str, native: bool, again: bool) -> None:  # noqa: FBT001
+def test_what_is_shielded_is_done(program: Program, way: Way) -> None:
     """A layer that settles an account does so exactly once, wherever the cancellation strikes."""
-    side = Side(loop)
+    side = Side(way.loop)
     accounts: list[list[str]] = []
 
     def rig() -> Rig:
@@ -230,15 +239,15 @@ def test_what_is_shielded_is_done(program: Program, loop: str, native: bool, aga
 
         return side.rig([budget], ["Hello"])
 
-    side.run(Strikes(side, rig, program, native=native, again=again).everywhere)
+    side.run(Strikes(side, rig, program, way).everywhere)
     assert all(account in ([], ["begun", "done"]) for account in accounts)
     assert accounts[-1] == ["begun", "done"]
 
 
-@pytest.mark.parametrize(("loop", "native", "again"), WAYS)
-def test_a_layer_cannot_swallow_a_cancellation(loop: str, native: bool, again: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize("way", WAYS)
+def test_a_layer_cannot_swallow_a_cancellation(way: Way) -> None:
     """It gets through to the task, whatever a layer answers."""
-    side = Side(loop)
+    side = Side(way.loop)
 
     def swallows(call: Call, next: Next) -> Flow[Reply]:
         try:
@@ -246,7 +255,7 @@ def test_a_layer_cannot_swallow_a_cancellation(loop: str, native: bool, again: b
         except BaseException:  # noqa: BLE001
             return Reply({"choices": []})
 
-    side.run(Strikes(side, lambda: side.rig([swallows], ["Hello"]), plain, native=native, again=again).everywhere)
+    side.run(Strikes(side, lambda: side.rig([swallows], ["Hello"]), plain, way).everywhere)
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "trio"])
