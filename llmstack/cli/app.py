@@ -95,6 +95,7 @@ def build(plugins: Iterable[object] | None = None) -> typer.Typer:
     app.callback()(_root)
     app.command("call")(_call)
     app.command("demo")(_demo)
+    app.command("usage")(_usage)
     return app
 
 
@@ -176,7 +177,7 @@ def _demo(
         raise typer.Exit(1)
 
 
-def _call(  # noqa: PLR0913 - every option of a command is a parameter
+def _call(  # noqa: PLR0913 - typer makes a command's options of its parameters
     ctx: typer.Context,
     prompt: Annotated[str, typer.Argument(help="The prompt; - reads it from standard input.")] = "-",
     *,
@@ -210,3 +211,33 @@ def _call(  # noqa: PLR0913 - every option of a command is a parameter
     )
     connection = Connection(setting.config_file(config), base_url, timeout)
     call(question, connection, tags=tags_of(tag or ()), trace=trace)
+
+
+def _usage(  # noqa: PLR0913 - typer makes a command's options of its parameters
+    ctx: typer.Context,
+    *,
+    store: Annotated[str | None, typer.Option(help="URL of the ledger; else that of the config's [budget].")] = None,
+    since: Annotated[str, typer.Option(help="24h, 7d, 4w; today, month, year, all; 2026-11-01.")] = "30d",
+    until: Annotated[str | None, typer.Option(help="The same; not included. Now, if not given.")] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option("--by", "-b", help="model, tenant, day, endpoint, host, outcome, or a tag; may be repeated."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV.")] = False,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page with charts to this file.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Config file of the stack.")] = None,
+) -> None:
+    """Show what was spent."""
+    if as_json + as_csv + (html is not None) > 1:
+        raise UsageError("choose one of --json, --csv and --html")
+    from llmstack.cli.usage import Asked, ledger_of, usage
+
+    setting = _setting(ctx)
+    setting.config = config or setting.config
+    ledger = ledger_of(store, () if store is not None else tuple(_plugins(setting)))
+    form = "json" if as_json else "csv" if as_csv else "tables"
+    try:
+        usage(ledger, Asked(since, until, by or (), form, html))
+    finally:
+        ledger.close()

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from llmstack._core.call import Call, CallInfo
+from llmstack._core.call import Call
+from llmstack._core.call_info import CallInfo
 from llmstack._core.effects import Flow, Next
 from llmstack._core.reply import Reply
 from llmstack.errors import RefusedError
