@@ -1,0 +1,111 @@
+"""Keys: all that an answer depends on, as a hash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from llmstack import Call
+from llmstack.middleware._cache.canonical import canonical
+
+__all__ = ["HEADERS_LEFT_OUT", "KEYS", "LEFT_OUT", "VERSION", "Partition", "item_keys", "key_of", "parts_of"]
+
+VERSION = 1
+"""Of what goes into a key. Another version finds nothing of this one's."""
+
+LEFT_OUT = frozenset({"stream", "stream_options", "user", "metadata"})
+"""Parameters that change how an answer is given, or are told about it, but not the answer."""
+
+HEADERS_LEFT_OUT = frozenset(
+    {"idempotency-key", "traceparent", "tracestate", "baggage", "sentry-trace", "x-client-request-id"}
+)
+"""Headers of a call that name this one request; beside them all ``x-stainless-*``."""
+
+KEYS = frozenset({"authorization", "proxy-authorization", "api-key", "x-api-key"})
+"""Headers of a call that carry keys; left out where the program names its tenants itself."""
+
+_SIZE = 24
+_PERSON = b"llmstack.cache"
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """For whom a call is made: nobody else is given its answer.
+
+    Attributes:
+        tenant: The name that entries are purged by; empty if there is none.
+        credential: Digest of the keys that the client sends; None if the program names its tenants itself, so that
+            keys do not matter.
+    """
+
+    tenant: str
+    credential: str | None
+
+
+def parts_of(call: Call, partition: Partition, *, without: str = "") -> list[Any]:
+    """What goes into a key, in order; the parameters come last.
+
+    Args:
+        call: The call.
+        partition: For whom it is made.
+        without: A parameter more that is left out, since it goes into the key otherwise.
+    """
+    params = call.params
+    if without or not LEFT_OUT.isdisjoint(params):
+        params = {name: value for name, value in params.items() if name not in LEFT_OUT and name != without}
+    return [
+        VERSION,
+        call.transport,
+        call.base_url,
+        call.method,
+        call.path,
+        partition.tenant,
+        partition.credential,
+        call.settings,
+        _headers(call.headers, keys=partition.credential is not None) if call.headers else {},
+        call.query,
+        params,
+    ]
+
+
+def _headers(headers: Mapping[str, Any], *, keys: bool) -> dict[str, str]:
+    named = ((name.lower(), value) for name, value in headers.items())
+    return {
+        name: value if isinstance(value, str) else type(value).__name__
+        for name, value in named
+        if name not in HEADERS_LEFT_OUT and not name.startswith("x-stainless-") and (keys or name not in KEYS)
+    }
+
+
+def key_of(parts: Sequence[Any]) -> str:
+    """The key of a call.
+
+    Raises:
+        NotCanonicalError: If the call is not all JSON.
+    """
+    return _named(blake2b(canonical(parts).encode(), digest_size=_SIZE, person=_PERSON).hexdigest())
+
+
+def item_keys(parts: Sequence[Any], items: Sequence[Any]) -> tuple[str, ...]:
+    """The keys of a call that asks several things at once, one for each.
+
+    Args:
+        parts: What they share.
+        items: What is asked.
+
+    Raises:
+        NotCanonicalError: If anything is no JSON.
+    """
+    shared = blake2b(canonical([*parts, "item"]).encode(), digest_size=_SIZE, person=_PERSON)
+    keys: list[str] = []
+    for item in items:
+        digest = shared.copy()
+        digest.update(canonical(item).encode())
+        keys.append(_named(digest.hexdigest()))
+    return tuple(keys)
+
+
+def _named(digest: str) -> str:
+    return f"c{VERSION}:{digest}"
