@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -11,13 +12,14 @@ import openai
 from llmstack import Call, Flow, Next, Reply, Stage, hookimpl
 from llmstack.effects import parallel
 from llmstack.errors import StackError
+from llmstack.middleware._moderation.answer import answered, events_of, has_answer
 from llmstack.middleware._moderation.azure import azure_error, azure_verdicts
 from llmstack.middleware._moderation.cache import KnownVerdicts
 from llmstack.middleware._moderation.case import Case, Conduct, Warned
 from llmstack.middleware._moderation.checker import Checker
-from llmstack.middleware._moderation.content import answered, asked, events_of, has_answer, is_moderated
 from llmstack.middleware._moderation.event import ModerationUnavailable
 from llmstack.middleware._moderation.judge import Inquiry, Judge
+from llmstack.middleware._moderation.question import asked, can_ask
 from llmstack.middleware._moderation.setting import check_choices, check_numbers, check_thresholds, checkers_of
 from llmstack.middleware._moderation.statistics import ModerationStatistics, Tally
 from llmstack.middleware._moderation.stream import Gate, Listener, Window, WindowFindings
@@ -116,18 +118,14 @@ class Moderation:
     @hookimpl
     def llmstack_call(self, call: Call, next: Next) -> Flow[Reply]:
         """Judge what is asked, pass it on, judge what is answered."""
-        if call.options.get("moderation") in ("off", False) or not is_moderated(call):
+        if call.options.get("moderation") in ("off", False) or not (can_ask(call) or has_answer(call)):
             return (yield from next(call))
         try:
             return (yield from self._moderated(call, next))
         except Exception as error:
             if self._refuses and (self._output or self._parallel or self._azure is not None):
-                # No error, of whatever layer, may carry out what was withheld.
                 call.progress.reply = None
-                if isinstance(error, StackError):
-                    error.reply = None
-                elif isinstance(error, openai.APIResponseValidationError):
-                    raise _without_body(error) from None
+                _withhold(error)
             raise
 
     def _moderated(self, call: Call, next: Next) -> Flow[Reply]:
@@ -136,7 +134,7 @@ class Moderation:
         if not content:
             return (yield from self._answer(case, call, next))
         inquiry = yield from case.begin(content)
-        if self._parallel and inquiry.open and not (inquiry.flagged and self._refuses):
+        if self._parallel and inquiry.open and not (self._refuses and (inquiry.flagged or inquiry.failure)):
             return (yield from self._beside(case, inquiry, call, next))
         yield from case.ask(inquiry)
         yield from case.conclude("input", inquiry)
@@ -144,13 +142,21 @@ class Moderation:
 
     def _beside(self, case: Case, inquiry: Inquiry, call: Call, next: Next) -> Flow[Reply]:
         """Ask for the verdict and the answer at once."""
-        if call.stream:
-            return (yield from self._answer(case, call.with_filter(lambda _: Gate(case, inquiry)), next))
 
         def verdict() -> Flow[Any]:
             yield from case.ask(inquiry)
             yield from case.conclude("input", inquiry)
 
+        def gated(call: Call) -> Flow[Reply]:
+            reply = yield from next(call.with_filter(lambda _: Gate(case, inquiry)))
+            if not inquiry.passed:  # a layer further in has answered without sending, and so without a gate
+                yield from verdict()
+            return reply
+
+        if call.stream:
+            return (yield from self._answer(case, call, gated))
+        if self._withholds(call):
+            call = call.replace(verify=True)
         outcomes: list[Any] = yield from parallel(verdict(), self._sent(case, call, next))
         reply: Reply = outcomes[1]
         yield from self._judged(case, call, reply)
@@ -160,21 +166,23 @@ class Moderation:
 
     def _answer(self, case: Case, call: Call, next: Next) -> Flow[Reply]:
         """Pass the call on, and judge its answer."""
-        judged = self._output and has_answer(call)
-        if self._refuses and (judged or (self._azure is not None and has_answer(call))):
+        if self._withholds(call):
             if self._window is not None and call.stream and call.endpoint in _WINDOWED:
                 return (yield from self._through_window(case, call, next, self._window))
             # What is no event, such as broken JSON, nobody could judge: it is an error, and not delivered.
             call = call.replace(hold=True, verify=True)
-        elif judged and call.stream and call.endpoint in _WINDOWED:
+        elif self._output and call.stream and call.endpoint in _WINDOWED:
             # At its end, and no later: when a stream has been closed nothing more can be asked.
-            call = call.with_filter(lambda _: Listener(case))
-            reply = yield from self._sent(case, call, next)
-            yield from self._azure_told(case, call, reply)
+            reply = yield from self._sent(case, call.with_filter(lambda _: Listener(case)), next)
+            yield from self._judged(case, call, reply, heard=call.committed)
             return reply
         reply = yield from self._sent(case, call, next)
         yield from self._judged(case, call, reply)
         return reply
+
+    def _withholds(self, call: Call) -> bool:
+        """Whether the answer to a call may be refused."""
+        return self._refuses and (self._output or self._azure is not None) and has_answer(call)
 
     def _through_window(self, case: Case, call: Call, next: Next, size: int) -> Flow[Reply]:
         """Deliver a stream as far as it has been judged."""
@@ -182,8 +190,10 @@ class Moderation:
         severity = self._azure
         call = call.with_filter(lambda _: Window(case, size, findings, severity)).replace(verify=True)
         reply = yield from self._sent(case, call, next)
-        yield from case.tell("output", findings.summary(), refuse=False)
-        yield from self._azure_told(case, call, reply)
+        if call.committed:
+            yield from case.tell("output", findings.summary(), refuse=False)
+        # Else nothing was delivered through the window: a layer further in may have answered without sending.
+        yield from self._judged(case, call, reply, heard=call.committed)
         return reply
 
     def _sent(self, case: Case, call: Call, next: Next) -> Flow[Reply]:
@@ -196,9 +206,9 @@ class Moderation:
                 yield from case.tell("input", [Finding("azure", verdict)], refuse=True)
             raise
 
-    def _judged(self, case: Case, call: Call, reply: Reply) -> Flow[None]:
+    def _judged(self, case: Case, call: Call, reply: Reply, *, heard: bool = False) -> Flow[None]:
         yield from self._azure_told(case, call, reply)
-        if self._output and has_answer(call):
+        if self._output and has_answer(call) and not heard:
             yield from case.hear("output", answered(call, reply))
 
     def _azure_told(self, case: Case, call: Call, reply: Reply) -> Flow[None]:
@@ -216,10 +226,25 @@ class Moderation:
                 raise case.refusal(subject, findings)
 
 
-def _without_body(error: openai.APIResponseValidationError) -> openai.APIResponseValidationError:
-    """The error of an answer that is none, without what came instead."""
-    response = httpx2.Response(error.status_code, request=error.response.request)
-    return openai.APIResponseValidationError(response, None, message=error.message)
+def _withhold(error: BaseException | None) -> None:
+    """Let no error, of whatever layer, carry out what was withheld, nor one of those that led to it."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        error = waiting.pop()
+        if error is None or id(error) in seen:
+            continue
+        seen.add(id(error))
+        if isinstance(error, StackError):
+            error.reply = None
+        elif isinstance(error, openai.APIResponseValidationError):
+            error.body = None
+            error.response = httpx2.Response(error.status_code, request=error.response.request)
+        elif isinstance(error, json.JSONDecodeError):
+            error.doc = ""
+        elif isinstance(error, UnicodeDecodeError):
+            error.object = b""
+        waiting += [error.__cause__, error.__context__]
 
 
 _WINDOWED = frozenset({"chat.completions", "completions", "responses"})

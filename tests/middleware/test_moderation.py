@@ -10,7 +10,7 @@ import pytest
 
 import llmstack
 from llmstack import Call, Flow, Next, OpenAI, Reply, Stack, Stage, hookimpl
-from llmstack._plugins.config import _checked
+from llmstack._plugins.option import Table, checked
 from llmstack.errors import ModerationError, OptionError, RefusedError
 from llmstack.events import AttemptFinished, ContentModerated
 from llmstack.middleware.moderation import Moderation
@@ -380,11 +380,11 @@ def test_a_config_file_sets_it(tmp_path: Any) -> None:
         on_error = "open"
     """
     file.write_text(text)
-    given = _checked(file, "moderation", Moderation, tomllib.loads(text)["acme"])
+    given = checked(Moderation, Table(file, "[moderation]", "moderation", tomllib.loads(text)["acme"]))
     assert given["window"] == 100
     assert isinstance(Moderation(**given), Moderation)
     with pytest.raises(OptionError, match="mode"):
-        _checked(file, "moderation", Moderation, {"mode": "after"})
+        checked(Moderation, Table(file, "[moderation]", "moderation", {"mode": "after"}))
 
 
 def test_the_recorder_is_not_needed() -> None:

@@ -9,7 +9,7 @@ import pytest
 from llmstack.middleware.moderation import Moderation
 from llmstack.testing import LocalServer
 from tests.core.side import Rig, Side, trio_complains
-from tests.drivers.test_cancellation import WAYS, Strikes, plain, read
+from tests.drivers.test_cancellation import WAYS, Strikes, Way, plain, read
 from tests.middleware.moderation_rig import ObjectsLater, service
 
 pytestmark = trio_complains
@@ -33,19 +33,12 @@ def moderation(setting: str) -> Moderation:
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize(("loop", "native", "again"), WAYS)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("program", [plain, read], ids=lambda program: program.__name__)
-def test_cancelled_at_every_await(
-    server: LocalServer,
-    program: Any,
-    loop: str,
-    native: bool,  # noqa: FBT001
-    again: bool,  # noqa: FBT001
-    setting: str,
-) -> None:
+def test_cancelled_at_every_await(server: LocalServer, program: Any, way: Way, setting: str) -> None:
     """Over a real connection: none is left in use, every attempt and every call is in the books."""
-    side = Side(loop)
-    strikes = Strikes(side, lambda: side.local(server, [moderation(setting)]), program, native=native, again=again)
+    side = Side(way.loop)
+    strikes = Strikes(side, lambda: side.local(server, [moderation(setting)]), program, way)
     side.run(strikes.everywhere)
 
 

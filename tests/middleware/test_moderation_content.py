@@ -8,7 +8,7 @@ import pytest
 
 from llmstack import Call
 from llmstack.errors import ModerationError
-from llmstack.middleware._moderation.content import asked
+from llmstack.middleware._moderation.question import asked
 from llmstack.middleware._moderation.request import batches, chunks
 from llmstack.middleware.moderation import Moderation
 from tests.core.side import Side

@@ -75,7 +75,7 @@ class Case:
 
     def begin(self, content: Content) -> Flow[Inquiry]:
         """Judge as far as that can be done without asking anybody."""
-        return self.judge.begin(content, (yield from monotonic()))
+        return self.judge.begin(content, (yield from monotonic()), self.call.base_url)
 
     def ask(self, inquiry: Inquiry) -> Flow[None]:
         """Ask whoever is still to be asked; after an attempt that brought no verdict, once more."""

@@ -8,6 +8,7 @@ import math
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
+from numbers import Real
 from typing import Any, Protocol, cast, runtime_checkable
 
 import anyio
@@ -52,28 +53,37 @@ def checked(checker: Checker, text: str, timeout: float) -> Flow[Verdict]:
     Args:
         checker: Whom.
         text: About what.
-        timeout: Seconds that it may take in an async program.
+        timeout: Seconds that it may take; a function in a sync program cannot be stopped.
 
     Raises:
         TypeError: If it answers something else than a verdict.
+        TimeoutError: If it takes too long.
     """
-    verdict: Any = yield from run(partial(_in_sync, checker, text), partial(_in_async, checker, text, timeout))
-    if verdict is None:
-        return CLEAN
+    if timeout <= 0:
+        raise TimeoutError(f"there was no time left to ask checker {name_of(checker)!r}")
+    verdict: Any = yield from run(partial(_in_sync, checker, text, timeout), partial(_in_async, checker, text, timeout))
+    return CLEAN if verdict is None else _read(name_of(checker), verdict)
+
+
+def _read(name: str, verdict: Any) -> Verdict:
+    """A verdict as it should be, whatever kinds of numbers and lists the checker has put in it."""
     if not isinstance(verdict, Verdict):
-        raise TypeError(f"checker {name_of(checker)!r} answered {type(verdict).__name__}; answer a Verdict or None")
-    scores: Mapping[str, Any] = verdict.scores
+        raise TypeError(f"checker {name!r} answered {type(verdict).__name__}; answer a Verdict or None")
+    categories: Any = verdict.categories
+    if isinstance(categories, str) or not all(isinstance(category, str) for category in categories):
+        raise TypeError(f"checker {name!r} answered a verdict whose categories are no list of names")
+    scores: Mapping[Any, Any] = verdict.scores
     for category, score in scores.items():
-        if not isinstance(score, (int, float)) or math.isnan(score):
-            raise TypeError(f"checker {name_of(checker)!r} scored {category!r} with no number")
-    return verdict
+        if not isinstance(category, str) or not isinstance(score, Real) or not math.isfinite(score):
+            raise TypeError(f"checker {name!r} scored {category!r} with no number")
+    return Verdict(bool(verdict.flagged), tuple(categories), {name: float(score) for name, score in scores.items()})
 
 
-def _in_sync(checker: Checker, text: str) -> Any:
+def _in_sync(checker: Checker, text: str, timeout: float) -> Any:
     result = checker.check(text)
     if not inspect.isawaitable(result):
         return result
-    coroutine: Callable[[], Coroutine[Any, Any, Any]] = partial(_awaited, result)
+    coroutine: Callable[[], Coroutine[Any, Any, Any]] = partial(_awaited, result, timeout)
     try:
         sniffio.current_async_library()
     except sniffio.AsyncLibraryNotFoundError:
@@ -100,8 +110,9 @@ def _in_thread(coroutine: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     return results.pop()
 
 
-async def _awaited(result: Awaitable[Any]) -> Any:
-    return await result
+async def _awaited(result: Awaitable[Any], timeout: float) -> Any:  # noqa: ASYNC109 - what it bounds is given to it
+    with anyio.fail_after(timeout):
+        return await result
 
 
 async def _in_async(checker: Checker, text: str, timeout: float) -> Any:  # noqa: ASYNC109 - what it bounds is given to it

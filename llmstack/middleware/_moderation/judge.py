@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import islice
 from typing import Any, TypeVar
 
-from llmstack import Call, Flow, Next
+from llmstack import Call, Flow, Next, Reply
 from llmstack.effects import monotonic, parallel
 from llmstack.errors import CommittedError
 from llmstack.middleware._moderation.cache import KnownVerdicts, key_of
@@ -37,19 +38,19 @@ class Inquiry:
         findings: What has been found.
         failure: Why a verdict could not be had; None if all could.
         texts: Pieces of text that the endpoint is still to be asked about, with their keys; as are
-        images.
+        images: Images.
         checkers: Checkers that are still to be asked, with the texts and their keys.
         known: What the endpoint said of the other pieces before.
-    passed: True once it has been found to be in order, or is let pass.
-    failed: True once it was told that a verdict could not be had.
+        passed: True once it has been found to be in order, or is let pass.
+        failed: True once it was told that a verdict could not be had.
     """
 
     content: Content
     findings: list[Finding] = field(default_factory=list)
     failure: Exception | None = None
-    texts: dict[bytes, str] = field(default_factory=dict)
-    images: dict[bytes, str] = field(default_factory=dict)
-    checkers: list[tuple[Checker, dict[bytes, str], list[Verdict]]] = field(default_factory=list)
+    texts: dict[bytes, str] = field(default_factory=dict, repr=False)
+    images: dict[bytes, str] = field(default_factory=dict, repr=False)
+    checkers: list[tuple[Checker, dict[bytes, str], list[Verdict]]] = field(default_factory=list, repr=False)
     known: list[Verdict] = field(default_factory=list)
     passed: bool = False
     failed: bool = False
@@ -101,23 +102,24 @@ class Judge:
     known: KnownVerdicts
     strict: bool
 
-    def begin(self, content: Content, now: float) -> Inquiry:
+    def begin(self, content: Content, now: float, where: str) -> Inquiry:
         """Judge as far as that can be done here and now: by the terms, and by what is known.
 
         Args:
             content: What.
             now: Seconds of the stack's clock.
+            where: Where the endpoint is: what another one has said is not known of this one.
         """
         inquiry = Inquiry(content)
         if self.terms.count:
-            found = any(self.terms.find(text) is not None for text in content.texts)
+            found = any(self.terms.find(text) is not None for text in (*content.texts, *content.spaced))
             verdict = Verdict(flagged=True, categories=("blocked_term",)) if found else CLEAN
             inquiry.findings.append(Finding("terms", verdict))
             if found:
                 return inquiry
         unreadable = content.unreadable
         if self.model is not None:
-            self._begin_endpoint(inquiry, now)
+            self._begin_endpoint(inquiry, now, key_of("openai", where, self.model).hex())
             if content.images and self._is_blind:
                 unreadable = (*unreadable, "image")
         elif content.images:
@@ -133,13 +135,12 @@ class Judge:
     def _is_blind(self) -> bool:
         return self.model is not None and self.model.startswith("text-moderation")
 
-    def _begin_endpoint(self, inquiry: Inquiry, now: float) -> None:
-        model = str(self.model)
+    def _begin_endpoint(self, inquiry: Inquiry, now: float, judge: str) -> None:
         for text in inquiry.content.texts:
             for piece in chunks(text) if text.strip() else ():
-                self._look_up(key_of("openai", model, "text", piece), piece, inquiry.texts, inquiry.known, now)
+                self._look_up(key_of(judge, "text", piece), piece, inquiry.texts, inquiry.known, now)
         for url in () if self._is_blind else inquiry.content.images:
-            self._look_up(key_of("openai", model, "image", url), url, inquiry.images, inquiry.known, now)
+            self._look_up(key_of(judge, "image", url), url, inquiry.images, inquiry.known, now)
         if inquiry.known and not (inquiry.texts or inquiry.images):
             inquiry.findings.append(self._finding("openai", inquiry.known, cached=True))
 
@@ -183,45 +184,56 @@ class Judge:
         """
         if not inquiry.open:
             return
-        flows: list[Flow[Finding]] = [self._ask_checker(*asked, call) for asked in inquiry.checkers]
+        flows: list[Flow[Finding | None]] = [self._ask_checker(inquiry, *asked, call) for asked in inquiry.checkers]
         if inquiry.texts or inquiry.images:
             flows.insert(0, self._ask_endpoint(inquiry, call, next))
         for outcome in (yield from _at_once([_caught(flow) for flow in flows])):
             if isinstance(outcome, Finding):
                 inquiry.findings.append(outcome)
-            else:
+            elif outcome is not None:
                 inquiry.failure = inquiry.failure or outcome
         inquiry.settle()
 
-    def _ask_endpoint(self, inquiry: Inquiry, call: Call, next: Next) -> Flow[Finding]:
+    # What fails is no reason to forget what another request has brought: one bad verdict is enough.
+
+    def _ask_endpoint(self, inquiry: Inquiry, call: Call, next: Next) -> Flow[Finding | None]:
         started = yield from monotonic()
         deadline = started + self.timeout if call.deadline is None else min(call.deadline, started + self.timeout)
         given = batches(list(inquiry.texts.values()), list(inquiry.images.values()))
         calls = [moderation_call(call, str(self.model), one, deadline) for one in given]
-        verdicts: list[Verdict] = []
+        keys = iter([*inquiry.texts, *inquiry.images])
+        verdicts = list(inquiry.known)
         for start in range(0, len(calls), AT_ONCE):
-            replies = yield from _at_once([next(one) for one in calls[start : start + AT_ONCE]])
-            for one, reply in zip(given[start:], replies, strict=False):
+            answers = yield from _at_once([_caught(next(one)) for one in calls[start : start + AT_ONCE]])
+            now = yield from monotonic()
+            for one, answer in zip(given[start:], answers, strict=False):
                 # A list of texts has a verdict for each, one of parts has one for all.
-                verdicts += verdicts_of(reply, len(one) if isinstance(one[0], str) else 1)
-        ended = yield from monotonic()
-        for key, verdict in zip([*inquiry.texts, *inquiry.images], verdicts, strict=True):
-            self.known.put(key, verdict, ended)
-        return self._finding("openai", [*inquiry.known, *verdicts], ended - started)
+                asked = list(islice(keys, len(one) if isinstance(one[0], str) else 1))
+                said = verdicts_of(answer, len(asked)) if isinstance(answer, Reply) else answer
+                if isinstance(said, Exception):
+                    inquiry.failure = inquiry.failure or said
+                    continue
+                verdicts += said
+                for key, verdict in zip(asked, said, strict=True):
+                    self.known.put(key, verdict, now)
+        return self._finding("openai", verdicts, (yield from monotonic()) - started) if verdicts else None
 
     def _ask_checker(
-        self, checker: Checker, todo: Mapping[bytes, str], known: Sequence[Verdict], call: Call
-    ) -> Flow[Finding]:
-        started = yield from monotonic()
-        verdicts: list[Verdict] = []
+        self, inquiry: Inquiry, checker: Checker, todo: Mapping[bytes, str], known: Sequence[Verdict], call: Call
+    ) -> Flow[Finding | None]:
+        now = started = yield from monotonic()
+        ends = started + self.timeout if call.deadline is None else min(call.deadline, started + self.timeout)
+        verdicts = list(known)
         for key, text in todo.items():
-            remaining = call.remaining
-            timeout = self.timeout if remaining is None else max(0.0, min(self.timeout, remaining))
-            verdict = yield from checked(checker, text, timeout)
+            verdict = yield from _caught(checked(checker, text, ends - now))
+            now = yield from monotonic()
+            if not isinstance(verdict, Verdict):
+                inquiry.failure = inquiry.failure or verdict
+                continue
             verdicts.append(verdict)
             if getattr(checker, "cached", True):
-                self.known.put(key, verdict, (yield from monotonic()))
-        return self._finding(name_of(checker), [*known, *verdicts], (yield from monotonic()) - started)
+                self.known.put(key, verdict, now)
+        return self._finding(name_of(checker), verdicts, now - started) if verdicts else None
 
 
 def _at_once(flows: list[Flow[T]]) -> Flow[list[T]]:

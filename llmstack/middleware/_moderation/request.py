@@ -66,22 +66,25 @@ def moderation_call(call: Call, model: str, given: list[Any], deadline: float | 
     return call.aside("moderations", "/moderations", params, deadline=deadline).replace(verify=True)
 
 
-def verdicts_of(reply: Reply, count: int) -> list[Verdict]:
+def verdicts_of(reply: Reply, count: int) -> list[Verdict] | UnreadableVerdictError:
     """Read the endpoint's answer.
 
     Args:
         reply: The answer.
         count: How many verdicts were asked for.
 
-    Raises:
-        UnreadableVerdictError: If it is not that.
+    Returns:
+        The verdicts; the error if it is not that.
     """
     body = reply.body
     results = body.get("results") if isinstance(body, Mapping) else None
     if not isinstance(results, list) or len(results) != count:
         found = f"{len(results)} results" if isinstance(results, list) else "no results"
-        raise UnreadableVerdictError(f"the moderation endpoint was asked for {count} verdicts and answered {found}")
-    return [_verdict(result) for result in results]
+        return UnreadableVerdictError(f"the moderation endpoint was asked for {count} verdicts and answered {found}")
+    try:
+        return [_verdict(result) for result in results]
+    except UnreadableVerdictError as error:
+        return error
 
 
 def _verdict(result: Any) -> Verdict:

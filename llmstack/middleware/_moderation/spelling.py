@@ -1,9 +1,10 @@
 """Spelling: the many ways to write a word, brought to one.
 
 Text becomes a list of words: compatibility forms (full-width, ligatures, mathematical letters) are unfolded (Unicode
-NFKD), case is folded, what is invisible or only an accent is dropped, letters that look like Latin ones become these in
-words that have Latin letters too (Cyrillic words are left in peace), and whatever is neither letter nor digit parts
-words. Scripts that put no spaces between words (Chinese, Japanese, Thai, Lao, Burmese, Khmer) give one word for each
+NFKD), case is folded, what is invisible, an accent or struck through or around a letter is dropped, letters that look
+like Latin ones become these in words that have Latin letters too (Cyrillic words are left in peace), and whatever is
+neither letter nor digit parts words. Letters that are signs of their own (in black boxes, of flags) are words of one
+letter. Scripts that put no spaces between words (Chinese, Japanese, Thai, Lao, Burmese, Khmer) give one word for each
 character. All of it is one pass, whatever the text.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Literal
+from typing import Any, Literal
 
 __all__ = ["words_of"]
 
@@ -20,9 +21,14 @@ _LOOKALIKES = str.maketrans(
     "аеорсухіјѕԁԛԝһӏвмткнαορτυνκιεχγβϲϳոսցօɑɡɩʏıłøđħᴀᴄᴅᴇᴊᴋᴍɴᴏᴘᴛᴜᴠᴡᴢ",
     "aeopcyxijsdqwhlbmtkhaoptuvkiexybcjnugoagiyilodhacdejkmnoptuvwz",
 )
+_SIGNS = (0x1F150, 0x1F170, 0x1F1E6)
+"""Where such letters begin that Unicode unfolds to nothing: in black circles, in black squares, of flags; 26 each."""
+_IGNORABLE = ((0x2065, 0x2065), (0xFE00, 0xFE0F), (0xFFF0, 0xFFF8), (0xE0000, 0xE0FFF))
+"""Characters without a picture beside those of category Cf: variation selectors, and what is reserved for such."""
 _PIECE = 512
 _FOREIGN = re.compile(r"[^\x00-\x7f]+")
-_LATIN = frozenset("abcdefghijklmnopqrstuvwxyz")
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz"
+_LATIN = frozenset(_ALPHABET)
 _UNSPACED = (
     (0x0E00, 0x0EFF),  # Thai, Lao
     (0x1000, 0x109F),  # Burmese
@@ -51,7 +57,7 @@ def words_of(text: str) -> list[str]:
     if text.isascii():  # in most languages that are written in Latin letters nothing else is left
         return text.lower().translate(_LETTERS).split()
     words = [_normalized("NFC", word) for word in text.casefold().translate(_LETTERS).split()]
-    return [word if word.isascii() or _LATIN.isdisjoint(word) else word.translate(_LOOKALIKES) for word in words]
+    return [word if word.isascii() or _LATIN.isdisjoint(word) else word.translate(_IN_LATIN) for word in words]
 
 
 def _unfolded(run: re.Match[str]) -> str:
@@ -76,13 +82,13 @@ class _Letters(dict[int, str | None]):
 
 
 def _letter(code: int) -> str | None:
-    if code in _FILLERS or 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF:  # noqa: PLR2004 - variation selectors
-        return None
     character = chr(code)
-    kind, mark = unicodedata.category(character), unicodedata.combining(character)
-    # Accents above and below, Hebrew and Arabic points; not what spells a letter (Indic signs, Japanese voicing).
-    if kind == "Cf" or 10 <= mark <= 35 or mark >= 200:  # noqa: PLR2004 - combining classes (Unicode standard, 4.3)
+    kind = unicodedata.category(character)
+    if _is_nothing(code, kind, unicodedata.combining(character)):
         return None
+    sign = next((code - start for start in _SIGNS if 0 <= code - start < len(_ALPHABET)), None)
+    if sign is not None:
+        return f" {_ALPHABET[sign]} "
     if kind[0] not in "LMN":
         return " "
     if kind[0] == "L" and any(start <= code <= end for start, end in _UNSPACED):
@@ -90,4 +96,25 @@ def _letter(code: int) -> str | None:
     return character
 
 
+def _is_nothing(code: int, kind: str, mark: int) -> bool:
+    """Whether a character is invisible, or only drawn on a letter."""
+    if code in _FILLERS or any(start <= code <= end for start, end in _IGNORABLE):
+        return True
+    # Strokes through letters, accents above and below, Hebrew and Arabic points (Unicode standard, 4.3); not what
+    # spells a letter (Indic signs, Japanese voicing).
+    drawn = mark == 1 or 10 <= mark <= 35 or mark >= 200  # noqa: PLR2004 - combining classes
+    return drawn or kind in ("Cf", "Me") or (kind == "Cc" and not chr(code).isspace())
+
+
 _LETTERS = _Letters()
+
+
+class _InLatin(dict[int, Any]):
+    """What becomes of each character of a word that has Latin letters."""
+
+    def __missing__(self, code: int) -> int | None:
+        letter = self[code] = None if unicodedata.category(chr(code))[0] == "M" else code
+        return letter
+
+
+_IN_LATIN = _InLatin(_LOOKALIKES)

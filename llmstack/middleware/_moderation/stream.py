@@ -14,10 +14,14 @@ from llmstack.middleware._moderation.content import Content
 from llmstack.middleware._moderation.ear import Channel, Chunk, Ear, Speech
 from llmstack.middleware._moderation.judge import Inquiry
 from llmstack.middleware._moderation.request import OVERLAP
+from llmstack.middleware._moderation.speech import said_in
 from llmstack.middleware._moderation.term import word_start
 from llmstack.middleware._moderation.verdict import Finding, Verdict, merged
 
 __all__ = ["Gate", "Listener", "Window", "WindowFindings"]
+
+_LONG_WORD = 1_000
+"""Characters: no word of a term is as long."""
 
 
 class Gate:
@@ -69,7 +73,8 @@ class Listener:
 
     def end(self) -> Flow[Sequence[Chunk]]:
         """Judge all that was said."""
-        yield from self._case.hear("output", Content(tuple(said.all for said in self._ear.speeches.values())))
+        texts = tuple(said.all for said in self._ear.speeches.values())
+        yield from self._case.hear("output", Content(texts, tuple(self._ear.images)))
         return []
 
 
@@ -113,18 +118,26 @@ class Window:
         self._findings = findings
         self._severity = severity
         self._ear = Ear()
+        self._shown = 0
+        self._due = size
         self._waiting: deque[tuple[Chunk, dict[Channel, int]]] = deque()
 
     def feed(self, chunk: Chunk) -> Sequence[Chunk] | Flow[Sequence[Chunk]]:
         """Keep a chunk back, until it has been judged with those around it."""
         ends = self._ear.take(chunk)
         azure = azure_verdicts(chunk, self._severity) if self._severity is not None else {}
-        if not ends and not self._waiting and not any(verdict.flagged for verdict in azure.values()):
+        shows = len(self._ear.images) > self._shown
+        if not (ends or shows or self._waiting or any(verdict.flagged for verdict in azure.values())):
             return [chunk]  # it says nothing, and nothing is before it
         self._waiting.append((chunk, ends))
         if any(verdict.flagged for verdict in azure.values()):
             return self._refuse(azure)
-        return self._judge(last=False) if self._ear.fresh >= self._size else []
+        return self._judge(last=False) if shows or self._ear.count >= self._due else []
+
+    def other(self, value: Any) -> Flow[None]:
+        """Judge what is no chunk, but reaches who reads line by line: JSON that is no object, or an error."""
+        value = value.get("choices") if isinstance(value, Mapping) else value
+        yield from self._case.hear("output", Content(tuple(text for _, text in said_in(value, inside=True))))
 
     def end(self) -> Sequence[Chunk] | Flow[Sequence[Chunk]]:
         """Judge what is left."""
@@ -133,15 +146,21 @@ class Window:
     # Judging ----------------------------------------------------------------------------------------------------
 
     def _judge(self, *, last: bool) -> Flow[Sequence[Chunk]]:
-        fresh = [said for said in self._ear.speeches.values() if said.judged < said.length]
-        if fresh:
-            inquiry = yield from self._case.begin(Content(tuple(said.kept for said in fresh)))
+        fresh = list(self._ear.fresh.values())
+        images = list(self._ear.images)[self._shown :]
+        content = Content(tuple(said.kept for said in fresh), tuple(images))
+        if content:
+            inquiry = yield from self._case.begin(content)
             yield from self._case.ask(inquiry)
             yield from self._case.conclude("output", inquiry, quiet=True)
             self._findings.add(inquiry)
-        self._ear.fresh = 0
+        self._shown += len(images)
+        self._ear.rest()
         for said in fresh:
             self._judged(said)
+        # What is open is looked at again each time, and nothing is delivered meanwhile: the longer it is the more
+        # must have come, or the time would grow with the square of its length.
+        self._due = max([self._size, *((said.judged - said.open_from) // 4 for said in fresh)])
         released: list[Chunk] = []
         while self._waiting and (last or self._is_safe(self._waiting[0][1])):
             released.append(self._waiting.popleft()[0])
@@ -152,11 +171,10 @@ class Window:
         said.open_from = said.dropped + self._case.judge.terms.open_from(said.kept)
         # What may still become a term stays in view, however long it has become.
         surplus = min(said.length - self._context, said.open_from) - said.dropped
-        # Not in the middle of a word: what is left of "class" must not be another.
-        surplus = word_start(said.kept, surplus) if surplus > 0 else 0
+        # Not in the middle of a word: what is left of "class" must not be another. What is left of one so long is not.
+        surplus = word_start(said.kept, surplus, _LONG_WORD) if surplus > 0 else 0
         if surplus > 0:
-            said.kept = said.kept[surplus:]
-            said.dropped += surplus
+            said.drop(surplus)
 
     def _is_safe(self, ends: Mapping[Channel, int]) -> bool:
         return all(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable
+from functools import lru_cache
 
 from llmstack.middleware._moderation.spelling import words_of
 
@@ -148,8 +149,21 @@ def _start_of_last(text: str, count: int) -> int:
     return word_start(text, low)
 
 
-def word_start(text: str, at: int) -> int:
-    """The beginning of the word that a place is in, with what is invisible before it."""
-    while at > 0 and len(words_of(f"x{text[at - 1]}x")) == 1:
+def word_start(text: str, at: int, most: int | None = None) -> int:
+    """The beginning of the word that a place is in, with what is invisible before it.
+
+    Args:
+        text: The text.
+        at: The place.
+        most: Characters to go back at most; None for no limit.
+    """
+    least = 0 if most is None else max(0, at - most)
+    while at > least and _joins(text[at - 1]):
         at -= 1
     return at
+
+
+@lru_cache(maxsize=4096)
+def _joins(character: str) -> bool:
+    """Whether a character between two letters leaves them one word."""
+    return len(words_of(f"x{character}x")) == 1
