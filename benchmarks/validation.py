@@ -1,4 +1,4 @@
-"""What looking at a call costs: default `Validation()` on a small and on a big conversation, next to a bare call."""
+"""What looking at a call costs: default `Validation()` on a plain call and on conversations, next to a bare call."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 import openai
 
 import llmstack
-from benchmarks.call import KEY, cpu, server
-from benchmarks.layers import microseconds
+from benchmarks.call import KEY, MESSAGES, cpu, server
 from benchmarks.table import Table, interleaved, middle
 from llmstack._core.call import Call
 from llmstack._core.effects import Flow
@@ -39,7 +38,11 @@ def conversation(size: int, messages: int) -> list[dict[str, Any]]:
     return found
 
 
-CONVERSATIONS = {"1 KB, 5 messages": conversation(1_000, 5), "100 KB, 101 messages": conversation(100_000, 101)}
+CONVERSATIONS: dict[str, list[dict[str, Any]]] = {
+    "plain, 2 messages": MESSAGES,
+    "1 KB, 5 messages": conversation(1_000, 5),
+    "100 KB, 101 messages": conversation(100_000, 101),
+}
 
 
 def send(_call: Call) -> Flow[Reply]:
@@ -76,7 +79,7 @@ def measure(scale: float = 1.0) -> Table:
                 params={"model": MODEL, "messages": messages},
             )
             works: dict[str, Callable[[], float]] = {
-                "layer": microseconds(partial(passed, validation, call), 100),
+                "layer": cpu(partial(passed, validation, call), 200),
                 "bare": cpu(partial(bare, sdk, messages), 20),
                 "stacked": cpu(partial(bare, stacked, messages), 20),
             }

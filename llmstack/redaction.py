@@ -58,7 +58,7 @@ _ASSIGNED = re.compile(
 )
 _EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]++@(?:[\w-]{1,63}+\.){1,8}[^\W\d_]{2,24}")
 _IBAN = re.compile(r"(?i)(?<![a-z0-9])[a-z]{2}\d{2}(?:[ -]?[a-z0-9]){11,30}")
-_DIGITS = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,}+(?![\w])")
+_DIGITS = re.compile(r"\d(?:[ -]?\d){12,}+")
 _IPV4 = re.compile(
     # (?a: digits of ASCII only, as whoever reads the address wants them)
     r"(?<![\w.])(?a:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?a:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?!\w|\.\d)"
@@ -68,6 +68,8 @@ _PHONE = re.compile(r"(?<![\w.+])(?:\+|\(\+?)?\d(?:[ ().\-/]{0,2}\d){6,14}(?!\d)
 _NORTH_AMERICAN = re.compile(r"(?:1[ .-])?\(?\d{3}\)?[ .-]{1,2}\d{3}[ .-]\d{4}")
 _DATE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?!\d)")
 
+_GOES_ON = re.compile(r"\w")
+_COMES_FROM = re.compile(r"(?:\w|(?:^|[\W\d_])\.)\Z")
 _IBAN_LENGTHS = range(15, 35)
 _CARD_LENGTHS = range(13, 20)
 _CARD_BEGINNINGS = "234568"
@@ -176,6 +178,12 @@ def _cards(text: str) -> Iterator[Span]:
     for found in _DIGITS.finditer(text):
         parts = re.split(r"([ -])", found.group())  # digits at even places, what separates them at odd ones
         start, place = 0, found.start()
+        # A group that a word or a decimal goes on with is none of its own. Patterns that say so would begin anew at
+        # every group of a long run.
+        if _GOES_ON.match(text, found.end()):
+            parts = parts[:-2]
+        if parts and _COMES_FROM.search(text, max(0, place - 2), place):
+            start, place = 2, place + sum(map(len, parts[:2]))
         while start < len(parts):
             end = _card_from(parts, start)
             length = sum(map(len, parts[start : end or start + 1]))

@@ -26,7 +26,9 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["TokenCount", "Vocabulary", "count_tokens", "estimate_tokens", "texts_of"]
+from pydantic import BaseModel
+
+__all__ = ["TokenCount", "Vocabulary", "count", "count_tokens", "estimate_tokens", "texts_of"]
 
 PER_MESSAGE: Final = 3
 """Tokens around each message of a chat, and around the answer's beginning:
@@ -76,6 +78,10 @@ def count_tokens(content: Any, model: str | None = None) -> TokenCount:
     return TokenCount(tokens, counter is None)
 
 
+count = count_tokens
+"""The same, for ``from llmstack import tokens`` and ``tokens.count(...)``."""
+
+
 def _is_conversation(content: Any) -> bool:
     return isinstance(content, Sequence) and any(isinstance(item, Mapping) and "role" in item for item in content)
 
@@ -95,7 +101,7 @@ def texts_of(content: Any) -> Iterator[str]:
     """All texts in a piece of a request: messages, parts, tool calls and their results; no ids, no media.
 
     Args:
-        content: A text, a message, or lists of them, at any depth.
+        content: A text, a message (a mapping or a model of pydantic), or lists of them, at any depth.
     """
     if isinstance(content, str):
         yield content
@@ -109,6 +115,8 @@ def texts_of(content: Any) -> Iterator[str]:
                 yield item
             elif not isinstance(item, (int, float)):
                 yield from texts_of(item)
+    elif isinstance(content, BaseModel):  # such as an item of an answer that goes back into the input
+        yield from texts_of(content.model_dump(mode="json", exclude_unset=True, by_alias=True))
 
 
 # Estimates ----------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from llmstack.middleware._validation.policy import policy_issues
 from llmstack.middleware._validation.prompt import Prompt
 from llmstack.middleware._validation.sensitive import Sensitive
 from llmstack.middleware._validation.settings import Action, Rule, SensitiveAction, Settings
-from llmstack.middleware._validation.shape import is_openai, shape_issues
+from llmstack.middleware._validation.shape import shape_issues
 from llmstack.middleware._validation.window import window_issues
 
 __all__ = ["Issue", "Validation"]
@@ -36,8 +36,7 @@ class Validation:
     Args:
         shape: What becomes of a call that the API would refuse: ``"block"``, ``"warn"`` or ``"off"``.
         api: Whose rules those are. ``"openai"``: all rules of OpenAI's API reference; ``"compatible"``: those that
-            every compatible server has, the rest only warns; ``"auto"``: the first at OpenAI and Azure, else the
-            second.
+            every compatible server has, the rest only warns; ``"auto"``: the first at OpenAI, else the second.
         policy: What becomes of a call that breaks one of the following limits.
         models: Patterns of model names that are allowed, such as ``["gpt-5*", "o3"]``; None for all.
         denied_models: Patterns of model names that are not.
@@ -114,10 +113,7 @@ class Validation:
         )
         self.settings = general
         self._general = _Checks(general)
-        self._tenants = {
-            tenant: _Checks(general.for_tenant(tenant, own), f"tenants[{tenant!r}]: ")
-            for tenant, own in (tenants or {}).items()
-        }
+        self._tenants = {tenant: _checks_of(tenant, own, general) for tenant, own in (tenants or {}).items()}
 
     @hookimpl
     def llmstack_call(self, call: Call, next: Next) -> Flow[Reply]:
@@ -183,8 +179,7 @@ class _Checks:
         settings = self.settings
         issues: list[Issue] = []
         if settings.shape != "off":
-            strict = settings.api == "openai" or (settings.api == "auto" and is_openai(call.host))
-            issues = shape_issues(call, settings.shape, strict=strict)
+            issues = shape_issues(call, settings.shape, strict=settings.is_strict(call.host))
         prompt = Prompt(call)
         if self._limited and settings.policy != "off":
             issues += policy_issues(call, prompt, settings, settings.policy)
@@ -195,3 +190,8 @@ class _Checks:
         if settings.rules:
             issues += custom_issues(call, settings.rules)
         return issues
+
+
+def _checks_of(tenant: str, own: Mapping[str, Any], general: Settings) -> _Checks:
+    """What is run for the calls of one tenant, whose own options stand on top of the general ones."""
+    return _Checks(general.for_tenant(tenant, own), f"tenants[{tenant!r}]: ")

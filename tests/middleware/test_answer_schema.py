@@ -1,6 +1,8 @@
 """One JSON text against a schema: what does not fit, and where, without quoting it."""
 
 import json
+from datetime import date
+from typing import Any
 
 import pytest
 
@@ -61,3 +63,54 @@ def test_a_json_object_has_only_to_be_one():
     """That is what response_format json_object promises."""
     assert AnswerSchema().problems('{"anything": 1}') == []
     assert AnswerSchema().problems("[]") == [("", "must be a JSON object")]
+
+
+def test_a_schema_is_compiled_once(monkeypatch):
+    """Equal schemas share what was made of them, which takes milliseconds; what is kept is bounded."""
+    from llmstack.middleware._validation import schema_answer
+
+    made: list[Any] = []
+    make = schema_answer._made  # noqa: SLF001
+
+    def counted(schema: Any) -> Any:
+        made.append(schema)
+        return make(schema)
+
+    monkeypatch.setattr(schema_answer, "_made", counted)
+    for _ in range(5):
+        assert AnswerSchema({"title": "compiled once", **SCHEMA}).problems('{"name": "x", "ages": []}') == []
+    assert len(made) == 1
+    for i in range(100):
+        AnswerSchema({"title": f"one of many: {i}"})
+    assert schema_answer._validator_of.cache_info().currsize <= 64  # noqa: SLF001
+
+
+def test_a_schema_that_the_program_changes_is_another():
+    """What was made of it before does not change with it; tuples are lists, as they are sent."""
+    schema: dict[str, Any] = {"type": "object", "required": ("a",)}
+    before = AnswerSchema(schema)
+    assert before.unusable == ""
+    assert before.problems("{}")
+    schema["required"] = ()
+    assert before.problems("{}")
+    assert AnswerSchema(schema).problems("{}") == []
+
+
+def test_a_schema_of_more_than_json_breaks_nothing():
+    """The SDK sends dates, so they are told as it sends them."""
+    assert AnswerSchema({"enum": [date(2026, 1, 2)]}).problems("1") == [("", 'must be one of ["2026-01-02"]')]
+
+
+def deep() -> dict[str, Any]:
+    """A schema that is deeper than Python reads."""
+    schema: dict[str, Any] = {}
+    for _ in range(900):
+        schema = {"items": schema}
+    return schema
+
+
+@pytest.mark.parametrize("schema", [deep(), {"items": "x"}, {"type": 5}], ids=["deep", "items", "type"])
+def test_what_is_no_schema_is_said(schema):
+    """Answers only have to be JSON then."""
+    assert AnswerSchema(schema).unusable
+    assert AnswerSchema(schema).problems("1") == []

@@ -128,6 +128,10 @@ ACCEPTED: dict[str, tuple[str, dict[str, Any]]] = {
     "what a reply has": ("chat", chat({"role": "assistant", "content": "x", "refusal": None, "annotations": []})),
     "whole numbers as floats": ("chat", chat(max_tokens=100.0, temperature=2, top_p=0, n=128)),
     "keys of numbers": ("chat", chat(logit_bias={50256: -100, "1": 100})),
+    "a fraction of a bias": ("chat", chat(logit_bias={"50256": -0.5})),
+    "no stream, no options": ("chat", chat(stream_options={})),
+    "no built-in tool calls": ("responses", {"model": "m", "input": "x", "max_tool_calls": 0}),
+    "best of the default": ("completions", {"model": "m", "prompt": "x", "best_of": 0}),
     "one stop": ("chat", chat(stop="\n")),
     "a choice of a tool": (
         "chat",
@@ -165,6 +169,11 @@ ACCEPTED: dict[str, tuple[str, dict[str, Any]]] = {
         asked([{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "x"}]}]),
     ),
     "calls and outputs": ("responses", asked([CALL, OUTPUT, HI])),
+    "an output before its call": ("responses", asked([OUTPUT, CALL, HI])),
+    "an output of a call of another kind": ("responses", asked([{**CALL, "type": "custom_tool_call"}, OUTPUT])),
+    "an output after an item newer than the SDK": ("responses", asked([{"type": "checkpoint", "state": "x"}, OUTPUT])),
+    "a call that was cut off": ("responses", asked([{**CALL, "status": "incomplete"}, HI])),
+    "a call whose tokens are counted": ("input_tokens", asked([HI, CALL])),
     "an output of a stored call": ("responses", asked([OUTPUT], previous_response_id="resp_1")),
     "an output of a conversation": ("responses", asked([OUTPUT], conversation={"id": "conv_1"})),
     "an output after a reference": ("responses", asked([{"type": "item_reference", "id": "fc_1"}, OUTPUT])),
@@ -205,6 +214,15 @@ ELSEWHERE: dict[str, tuple[str, dict[str, Any]]] = {
     "names with dots": ("chat", chat(tools=[{"type": "function", "function": {"name": "shop.buy"}}])),
     "bare parts": ("chat", chat({"role": "user", "content": ["hi", {"image_url": {"url": "x"}}]})),
     "a dangling call": ("chat", chat(CALLED)),
+    "no messages": ("chat", {"model": "m", "messages": []}),
+    "messages to embed, as vLLM takes them": ("embeddings", {"model": "m", "messages": [HI]}),
+    "an object to embed, as llama.cpp takes it": ("embeddings", {"model": "m", "input": {"prompt_string": "x"}}),
+    "nothing to embed": ("embeddings", {"model": "m", "input": []}),
+    "nothing to judge": ("moderations", {"input": []}),
+    "a prompt instead of messages, as OpenRouter takes it": ("chat", {"model": "m", "prompt": "x"}),
+    "a response to nothing": ("responses", {"model": "m", "previous_input_messages": [HI]}),
+    "speech of another parameter": ("speech", {"model": "m", "text": "x"}),
+    "a picture of another parameter": ("images", {"model": "m", "text_prompts": ["x"]}),
     "long speech": ("speech", {"model": "m", "voice": "af_sky", "input": "x" * 9000}),
     "empty embeddings": ("embeddings", {"model": "m", "input": [""] * 3000}),
 }
@@ -220,6 +238,14 @@ def test_what_only_openai_refuses_is_a_warning_at_other_servers(name):
     assert Bench(Validation(api="openai"), base_url="http://localhost:8000/v1").refused(*ELSEWHERE[name]).issues
 
 
+def test_two_calls_of_one_id_are_only_told():
+    """A model has made them; OpenAI is said to take them."""
+    bench = Bench()
+    calls = [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}] * 2
+    bench.send("chat", chat({"role": "assistant", "tool_calls": calls}, RESULTS[1]))
+    assert [(issue.path, issue.severity) for issue in bench.warnings] == [("messages[0].tool_calls[1].id", "warn")]
+
+
 @pytest.mark.parametrize("params", [{"model": "m"}, {"model": "m", "messages": [{"content": "x"}]}])
 def test_what_no_server_can_serve_is_refused_everywhere(params):
     """Wherever it goes."""
@@ -228,10 +254,17 @@ def test_what_no_server_can_serve_is_refused_everywhere(params):
 
 @pytest.mark.parametrize(
     ("host", "refused"),
-    [("api.openai.com", True), ("eu.api.openai.com", True), ("acme.openai.azure.com", True), ("example.com", False)],
+    [
+        ("api.openai.com", True),
+        ("eu.api.openai.com", True),
+        ("API.OpenAI.com:443", True),
+        ("acme.openai.azure.com", False),
+        ("notapi.openai.com", False),
+        ("example.com", False),
+    ],
 )
 def test_the_host_tells_whose_rules_hold(host, refused):
-    """OpenAI's at OpenAI and Azure."""
+    """OpenAI's at OpenAI; a deployment at Azure may be a model of others, which takes more."""
     bench = Bench(base_url=f"https://{host}/v1")
     if refused:
         bench.refused("chat", chat(temperature=3))

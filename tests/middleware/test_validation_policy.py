@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
-import uuid
 
 import pytest
 
-from llmstack import AzureOpenAI, Stack
 from llmstack.errors import ValidationError
-from llmstack.events import IssuesFound
 from llmstack.middleware.validation import Validation
-from llmstack.testing import Recorder, ScriptedTransport
-from tests.middleware.validation_rig import KEY, Bench
+from tests.middleware.validation_rig import Bench
 
 HI = {"role": "user", "content": "hi"}
 
@@ -153,108 +147,3 @@ def test_nothing_is_counted_where_it_cannot_matter():
         bench.send("chat", text(LONG, model="gpt-6-luna", tools=[tool]))
     assert (time.process_time() - started) / 20 < 0.005  # counting takes twice as long
     assert bench.warnings == []
-
-
-# Models that end ----------------------------------------------------------------------------------------------------
-
-
-def ending(date, **more):
-    """A model that no other test uses, and its shutdown."""
-    model = f"model-{uuid.uuid4()}"
-    return model, Validation(shutdowns={model: {"date": date, "successor": "better"}}, **more)
-
-
-def test_a_model_that_ends_is_told_once(caplog):
-    """By one event and one line in the log, with what to use instead."""
-    model, validation = ending("2999-01-01")
-    bench = Bench(validation)
-    with caplog.at_level(logging.WARNING, logger="llmstack"):
-        for _ in range(3):
-            bench.chat(model=model)
-    message = f"{model} will be shut down on 2999-01-01; use better"
-    assert [(issue.path, issue.message, issue.rule) for issue in bench.warnings] == [("model", message, "lifecycle")]
-    assert [record.getMessage() for record in caplog.records] == [message]
-    again = Bench(validation)
-    again.chat(model=model)
-    assert again.recorder.of(IssuesFound) == []
-
-
-def test_it_is_told_once_also_by_many_threads_at_a_time():
-    """No two of them win."""
-    model, validation = ending("2999-01-01")
-    bench = Bench(validation)
-    start = threading.Barrier(8)
-
-    def work():
-        start.wait()
-        bench.chat(model=model)
-
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(bench.warnings) == 1
-
-
-def test_a_model_that_has_ended_can_be_refused():
-    """Each time; one that will end is only told."""
-    model, validation = ending("2001-01-01", lifecycle="block")
-    bench = Bench(validation)
-    for _ in range(2):
-        with pytest.raises(ValidationError, match="was shut down on 2001-01-01; use better"):
-            bench.chat(model=model)
-    model, validation = ending("2999-01-01", lifecycle="block")
-    bench = Bench(validation)
-    bench.chat(model=model)
-    assert len(bench.warnings) == 1
-
-
-def test_the_stacks_clock_tells_the_day():
-    """Not the machine's."""
-    model, validation = ending("2001-09-09", lifecycle="block")
-    bench = Bench(validation)
-    bench.clock.advance(-bench.clock.time() + 999_907_199)  # 2001-09-07, 23:59:59
-    bench.chat(model=model)
-    bench.clock.advance(86_401)
-    with pytest.raises(ValidationError):
-        bench.chat(model=model)
-
-
-def test_a_fine_tuned_model_ends_with_its_base():
-    """As OpenAI says of them."""
-    bench = Bench(Validation(lifecycle="block", shutdowns={"base-model": {"date": "2001-01-01"}}))
-    with pytest.raises(ValidationError, match="ft:base-model:acme::1 was shut down"):
-        bench.chat(model="ft:base-model:acme::1")
-
-
-def test_the_built_in_table_knows_openais_models_and_can_be_overruled():
-    """{} says that a model goes on."""
-    bench = Bench(Validation(lifecycle="block"))
-    bench.clock.advance(366 * 86_400)
-    with pytest.raises(ValidationError, match=r"gpt-3\.5-turbo-0301 was shut down on 2024-09-13; use "):
-        bench.chat(model="gpt-3.5-turbo-0301")
-    bench = Bench(Validation(lifecycle="block", shutdowns={"gpt-3.5-turbo-0301": {}}))
-    bench.clock.advance(366 * 86_400)
-    bench.chat(model="gpt-3.5-turbo-0301")
-
-
-def test_azure_has_a_calendar_of_its_own():
-    """And names of its own."""
-    recorder = Recorder()
-    stack = Stack([Validation(lifecycle="block"), recorder], transport=ScriptedTransport(default="hello"))
-    client = AzureOpenAI(
-        api_key=KEY, api_version="2024-10-21", azure_endpoint="https://acme.openai.azure.com", stack=stack
-    )
-    client.chat.completions.create(model="gpt-3.5-turbo-0301", messages=[HI])  # type: ignore[list-item]
-    assert recorder.of(IssuesFound) == []
-
-
-def test_every_date_and_successor_of_the_table_can_be_read():
-    """Successors are none of the models that have ended by the time of the table."""
-    from llmstack.middleware._validation.catalog import _data
-
-    shutdowns, windows = _data()
-    assert len(shutdowns) > 80
-    assert all(shutdown.successor not in shutdowns for shutdown in shutdowns.values())
-    assert all(window >= 8000 for window in windows.values())

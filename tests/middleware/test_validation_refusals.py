@@ -86,7 +86,6 @@ CHAT: list[tuple[str, dict[str, Any], str]] = [
     ("a call without a result", said(called("a"), HI), "messages[0].tool_calls[0].id"),
     ("a call at the end", said(HI, called("a")), "messages[1].tool_calls[0].id"),
     ("one of two results", said(called("a", "b"), result("a"), HI), "messages[0].tool_calls[1].id"),
-    ("two calls of an id", said(called("a", "a"), result("a")), "messages[0].tool_calls[1].id"),
     ("no calls", said(HI, {"role": "assistant", "content": "x", "tool_calls": []}), "messages[1].tool_calls"),
     ("a call without an id", said({**called(), "tool_calls": [NO_ID]}), "messages[0].tool_calls[0].id"),
     ("temperature too high", chat(temperature=2.1), "temperature"),

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmstack import OpenAI, Stack
+from llmstack import Call, OpenAI, Stack
 from llmstack.errors import ValidationError
 from llmstack.middleware import Validation
+from llmstack.middleware._validation.prompt import Prompt
+from llmstack.middleware._validation.shape import ENDPOINTS, shape_issues
+from llmstack.middleware._validation.typed import shape_of
 from llmstack.testing import ScriptedTransport
 
 HI = {"role": "user", "content": "hi"}
@@ -45,6 +48,47 @@ def test_any_json_passes_or_is_refused(path, body):
     asked, _ = client(personal="redact", secrets="redact")
     with contextlib.suppress(ValidationError):
         asked.post(path, body=body, cast_to=object)
+
+
+PATHS = {
+    "chat.completions": "/chat/completions",
+    "responses": "/responses",
+    "responses.input_tokens": "/responses/input_tokens",
+    "embeddings": "/embeddings",
+    "images.generations": "/images/generations",
+    "audio.speech": "/audio/speech",
+}
+ODD = JSON | st.lists(st.dictionaries(st.sampled_from(["type", "role", "content", "call_id", "id", "function"]), JSON))
+
+
+@pytest.mark.parametrize("endpoint", PATHS)
+@settings(max_examples=50)
+@given(data=st.data())
+def test_no_parameter_breaks_the_check(endpoint, data):
+    """Each that the check knows by name, with whatever in it."""
+    known = [*shape_of(ENDPOINTS[endpoint].types).shapes, "model"]
+    params = data.draw(st.dictionaries(st.sampled_from(known), ODD, max_size=6))
+    call = Call(path=PATHS[endpoint], endpoint=endpoint, params=params)
+    for issue in shape_issues(call, "block", strict=True):
+        assert issue.message
+
+
+ANY = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text('a"é\U0001f600\x00', max_size=9)
+    | st.just((1, "x")),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["role", "content", "é"]), inner),
+)
+
+
+@given(params=st.dictionaries(st.sampled_from(["messages", "input", "prompt", "tools", "text"]), ANY))
+def test_the_quick_look_at_a_window_never_says_less_than_the_exact_one(params):
+    """What it lets pass is not counted."""
+    prompt = Prompt(Call(path="/chat/completions", endpoint="chat.completions", params={"model": "gpt-4", **params}))
+    assert prompt.very_most_tokens >= prompt.most_tokens >= prompt.tokens.tokens
 
 
 @pytest.mark.parametrize(
@@ -140,3 +184,22 @@ def test_an_answer_with_a_number_too_large_to_check_does_not_fit(number):
     answer = asked.chat.completions.create(model="m", messages=messages, response_format=wanted)
     assert answer.choices[0].message.content == '{"a": 1}'
     assert len(transport.calls) == 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_prompt_characters": 10},
+        {"max_prompt_bytes": 10},
+        {"max_prompt_tokens": 10},
+        {"context_window": "block", "context_windows": {"m": 10}},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_a_message_that_is_a_model_of_pydantic_counts(options):
+    """In a body of the program's own the SDK leaves it for its encoder."""
+    asked, transport = client(**options)
+    body: Any = {"model": "m", "messages": [Message(role="user", content="one two three four five " * 10)]}
+    with pytest.raises(ValidationError):
+        asked.post("/chat/completions", body=body, cast_to=object)
+    assert transport.calls == []

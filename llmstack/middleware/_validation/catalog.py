@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -41,7 +41,7 @@ def _data() -> tuple[Mapping[str, Shutdown], Mapping[str, int]]:
     return shutdowns, data["context_window"]
 
 
-def shutdown_of(model: str, own: Mapping[str, Mapping[str, Any]] | None) -> Shutdown | None:
+def shutdown_of(model: str, own: Mapping[str, Mapping[str, Any]] | None, *, openai: bool) -> Shutdown | None:
     """When a model ends; None if that is not known, or it does not.
 
     A fine-tuned model ends with the model that it was made of.
@@ -49,25 +49,57 @@ def shutdown_of(model: str, own: Mapping[str, Mapping[str, Any]] | None) -> Shut
     Args:
         model: The model asked for.
         own: The program's own table, which goes first; an empty entry says that the model does not end.
+        openai: True if OpenAI is asked, so that the built-in table holds: a local server may call its model ``gpt-4``.
     """
+    if not own:
+        return _shutdown(model) if openai and len(model) <= _LONGEST else None
     for name in _names(model):
-        if own is not None and name in own:
+        if name in own:
             entry = own[name]
             return Shutdown(as_date(entry["date"], name), str(entry.get("successor", ""))) if entry else None
-        if name in _data()[0]:
+        if openai and name in _data()[0]:
             return _data()[0][name]
     return None
 
 
-def window_of(model: str, own: Mapping[str, int] | None) -> int | None:
-    """How many tokens a model can have before it, prompt and answer together; None if that is not known."""
-    for name in _names(model):
-        for candidate in (name, _SNAPSHOT.sub("", name)):
-            if own is not None and candidate in own:
-                return own[candidate]
-            if candidate in _data()[1]:
-                return _data()[1][candidate]
+def window_of(model: str, own: Mapping[str, int] | None, *, openai: bool) -> int | None:
+    """How many tokens a model can have before it, prompt and answer together; None if that is not known.
+
+    Args:
+        model: The model asked for.
+        own: The program's own table, which goes first.
+        openai: True if OpenAI is asked, so that the built-in table holds.
+    """
+    if not own:
+        return _window(model) if openai and len(model) <= _LONGEST else None
+    for candidate in _candidates(model):
+        if candidate in own:
+            return own[candidate]
+        if openai and candidate in _data()[1]:
+            return _data()[1][candidate]
     return None
+
+
+# The program's customers may name models, in any number and length: these tables must not fill the memory.
+_LONGEST = 200
+
+
+@lru_cache(maxsize=1024)
+def _shutdown(model: str) -> Shutdown | None:
+    shutdowns = _data()[0]
+    return next((shutdowns[name] for name in _names(model) if name in shutdowns), None)
+
+
+@lru_cache(maxsize=1024)
+def _window(model: str) -> int | None:
+    windows = _data()[1]
+    return next((windows[name] for name in _candidates(model) if name in windows), None)
+
+
+def _candidates(model: str) -> Iterator[str]:
+    for name in _names(model):
+        yield name
+        yield _SNAPSHOT.sub("", name)
 
 
 def _names(model: str) -> tuple[str, ...]:

@@ -9,6 +9,12 @@ from llmstack.middleware._validation.finding import Findings, a, is_array, is_ob
 from llmstack.middleware._validation.sampling import check_logit_bias, check_metadata, check_stop, check_stream_options
 from llmstack.middleware._validation.tools import check_format, check_functions, check_tool_choice, check_tools
 
+_CHECKED: Final = frozenset({
+    "tools", "functions", "tool_choice", "response_format", "stop", "logit_bias", "metadata", "stream_options",
+    "top_logprobs", "max_tokens",
+})  # fmt: skip
+"""Parameters besides the messages that are looked at here; most calls have none of them."""
+
 _NEEDS_CONTENT: Final = frozenset({"developer", "system", "tool", "user"})
 _CLOSING: Final = frozenset({"assistant", "user"})
 _PARTS: Final[dict[str, tuple[str, ...]]] = {
@@ -23,7 +29,9 @@ _PARTS: Final[dict[str, tuple[str, ...]]] = {
 
 def check_chat(params: Mapping[str, Any], found: Findings, *, stream: bool) -> None:
     """Check a chat completion's parameters for what their kinds and ranges do not tell."""
-    check_messages(params.get("messages"), found)
+    check_messages(params, found)
+    if _CHECKED.isdisjoint(params):
+        return
     names = check_tools(params, found, nested=True)
     check_functions(params, found)
     check_tool_choice(params.get("tool_choice"), names, found, nested=True)
@@ -38,26 +46,26 @@ def check_chat(params: Mapping[str, Any], found: Findings, *, stream: bool) -> N
         found.add("max_tokens", "give either max_tokens or max_completion_tokens, not both")
 
 
-def check_messages(messages: Any, found: Findings) -> None:
+def check_messages(params: Mapping[str, Any], found: Findings) -> None:
     """Check the conversation."""
+    messages: Any = params.get("messages")
     if messages is None:
-        found.add("messages", "is missing", everywhere=True)
+        found.add("messages", "is missing", everywhere="prompt" not in params)  # which OpenRouter takes instead
         return
     if not is_array(messages):
         if kind(messages):  # an iterator can be sent, but not looked into
             found.add("messages", f"must be an array, not {a(kind(messages))}", everywhere=True)
         return
     if not messages:
-        found.add("messages", "must have at least one message", everywhere=True)
+        found.add("messages", "must have at least one message")
     pairing = Pairing(found)
     for i, message in enumerate(messages):
         role = message.get("role") if is_object(message) else None
-        if not isinstance(role, str) or not is_object(message):
+        if not isinstance(role, str):
             _check_author(message, i, found)
             pairing.blind |= not kind(message)  # such as a model of pydantic: its calls are not seen
             continue
-        content = message.get("content")
-        if type(content) is not str or not content:
+        if type(message.get("content")) is not str:
             _check_content(message, role, f"messages[{i}]", found)
         if role == "tool" or role == "assistant" or pairing.waiting:  # noqa: PLR1714 - on the way of every message
             pairing.take(message, role, i)
@@ -182,7 +190,7 @@ class Pairing:
                 self._found.add(f"{where}.id", "is missing")
             elif isinstance(called, str):
                 if called in self.waiting:
-                    self._found.add(f"{where}.id", "another call has this id")
+                    self._found.add(f"{where}.id", "another call has this id", sure=False)
                 self.waiting[called] = f"{where}.id"
                 self._known.add(called)
             self._check_function(call, where)

@@ -1,4 +1,8 @@
-"""The other endpoints that take a prompt: embeddings, legacy completions, moderations, speech, images."""
+"""The other endpoints that take a prompt: embeddings, legacy completions, moderations, speech, images.
+
+All of this is OpenAI's: elsewhere other parameters (``messages`` for embeddings at vLLM) and other kinds of input
+(objects at llama.cpp) may stand for it, so nothing here is refused everywhere.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +23,26 @@ _INTEGERS: Final = frozenset({int})
 def check_embeddings(params: Mapping[str, Any], found: Findings) -> None:
     """An input is a text, a list of token ids, or a list of either."""
     given = params.get("input")
-    if given is None:
-        found.add("input", "is missing", everywhere=True)
-    elif given == "":
+    if given == "":
         found.add("input", "must not be empty")
     elif is_array(given):
         _check_inputs(given, found)
+    else:
+        _check_one_input(given, found)
+
+
+def _check_one_input(given: Any, found: Findings) -> None:
+    """What is no array must be there, and be a text."""
+    if given is None:
+        found.add("input", "is missing")
     elif kind(given) not in ("string", ""):
-        found.add("input", f"must be a string or an array, not {a(kind(given))}", everywhere=True)
+        found.add("input", f"must be a string or an array, not {a(kind(given))}")
 
 
 def _check_inputs(given: Any, found: Findings) -> None:
     classes = set(map(type, given))
     if not given:
-        found.add("input", "must have at least one input", everywhere=True)
+        found.add("input", "must have at least one input")
     if classes <= _INTEGERS:
         return  # one input, as token ids
     if len(given) > _MOST_INPUTS:
@@ -60,34 +70,28 @@ def check_completions(params: Mapping[str, Any], found: Findings, *, stream: boo
 def check_moderations(params: Mapping[str, Any], found: Findings) -> None:
     """There must be something to judge."""
     given = params.get("input")
-    if given is None:
-        found.add("input", "is missing", everywhere=True)
-    elif is_array(given):
-        if not given:
-            found.add("input", "must have at least one input", everywhere=True)
-    elif kind(given) not in ("string", ""):
-        found.add("input", f"must be a string or an array, not {a(kind(given))}", everywhere=True)
+    if not is_array(given):
+        _check_one_input(given, found)
+    elif not given:
+        found.add("input", "must have at least one input")
 
 
 def check_speech(params: Mapping[str, Any], found: Findings) -> None:
     """A text of up to 4096 characters."""
-    given = params.get("input")
-    if given is None:
-        found.add("input", "is missing", everywhere=True)
-    elif given == "":
-        found.add("input", "must not be empty")
-    elif isinstance(given, str) and len(given) > _LONGEST_SPEECH:
-        found.add("input", f"must have at most {_LONGEST_SPEECH} characters, not {len(given)}")
+    _check_text(params, "input", found, longest=_LONGEST_SPEECH)
 
 
 def check_images(params: Mapping[str, Any], found: Findings) -> None:
     """A prompt, as long as the model takes it."""
-    prompt = params.get("prompt")
-    if prompt is None:
-        found.add("prompt", "is missing", everywhere=True)
-    elif prompt == "":
-        found.add("prompt", "must not be empty")
-    elif isinstance(prompt, str):
-        longest = _LONGEST_PROMPTS.get(str(params.get("model")), _LONGEST_PROMPT)
-        if len(prompt) > longest:
-            found.add("prompt", f"must have at most {longest} characters, not {len(prompt)}")
+    longest = _LONGEST_PROMPTS.get(str(params.get("model")), _LONGEST_PROMPT)
+    _check_text(params, "prompt", found, longest=longest)
+
+
+def _check_text(params: Mapping[str, Any], name: str, found: Findings, *, longest: int) -> None:
+    given = params.get(name)
+    if given is None:
+        found.add(name, "is missing")
+    elif given == "":
+        found.add(name, "must not be empty")
+    elif isinstance(given, str) and len(given) > longest:
+        found.add(name, f"must have at most {longest} characters, not {len(given)}")

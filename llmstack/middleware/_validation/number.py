@@ -9,6 +9,7 @@ from typing import Any
 from llmstack.middleware._validation.finding import Findings, is_array, is_object, member
 
 _PLAIN = frozenset({str, int, bool, type(None)})
+_MANY = 16
 _DEEPEST = 64
 """Levels looked into: JSON of the API has about ten, and a structure that contains itself must not hang the check."""
 
@@ -18,13 +19,19 @@ def is_finite(value: Any, depth: int = 0) -> bool:
     cls = type(value)
     if cls in _PLAIN or depth > _DEEPEST:
         return True
-    if isinstance(value, float):
+    if cls is dict:
+        inner = value.values()
+    elif isinstance(value, float):
         return isfinite(value)
-    if cls is list and set(map(type, value)) <= _PLAIN:
+    elif cls is list and len(value) >= _MANY and set(map(type, value)) <= _PLAIN:
         return True
-    inner = value.values() if is_object(value) else value if is_array(value) else ()
-    for item in inner:  # noqa: SIM110 - on the way of every call, and a generator costs twice as much
-        if type(item) not in _PLAIN and not is_finite(item, depth + 1):
+    else:
+        inner = value.values() if is_object(value) else value if is_array(value) else ()
+    for item in inner:  # no generator, which costs twice as much: this is on the way of every call
+        cls = type(item)
+        if cls in _PLAIN or (cls is dict and _PLAIN.issuperset(map(type, item.values()))):
+            continue
+        if not is_finite(item, depth + 1):
             return False
     return True
 

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, Final
+
+from pydantic import BaseModel
 
 from llmstack import Call
 from llmstack.tokens import TokenCount, count_tokens, texts_of
 
 _PROMPTS: Final = ("messages", "input", "instructions", "prompt", "query")
 _DEFINITIONS: Final = ("tools", "functions", "response_format", "text")
+_ALL: Final = (*_PROMPTS, *_DEFINITIONS)
 _OUTPUT_LIMITS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+
+_WIDEST: Final = 12
+"""Bytes of one character: four in UTF-8, twelve in JSON that writes it as two escapes."""
+_AROUND: Final = 32
+"""Bytes around one value: quotes, separators, what is counted for a message; more than any short number has."""
+_SHORT: Final = frozenset({bool, float})
+_BIG: Final = 10**20
+_DEEPEST: Final = 64
+_ENDLESS: Final = 1 << 62
 
 
 class Prompt:
@@ -43,11 +55,19 @@ class Prompt:
         """Bytes of everything, media included, in UTF-8."""
         return sum(_bytes(text) for name in _PROMPTS if name in self._params for text in _strings(self._params[name]))
 
+    @property
+    def very_most_tokens(self) -> int:
+        """What `most_tokens` cannot exceed. Very cheap."""
+        params = self._params
+        return sum(_extent(params[name], 0) for name in _ALL if name in params)
+
     @cached_property
     def most_tokens(self) -> int:
         """What the tokens cannot exceed: each is at least a byte. Cheap."""
         ids = sum(_token_ids(self._params[name]) for name in ("input", "prompt") if name in self._params)
-        return sum(map(_bytes, self.texts)) + 16 * len(self.texts) + ids + len(self._definitions)
+        prompts = [self._params[name] for name in _PROMPTS if name in self._params]
+        messages = sum(1 + len(prompt) for prompt in prompts if isinstance(prompt, (list, tuple)))  # also without texts
+        return sum(map(_bytes, self.texts)) + 16 * (len(self.texts) + messages) + ids + len(self._definitions)
 
     @cached_property
     def _definitions(self) -> str:
@@ -78,6 +98,31 @@ class Prompt:
         return None
 
 
+def _extent(value: Any, depth: int) -> int:
+    """Bytes that a value cannot exceed, as text or as JSON, with room for what is around a text."""
+    cls = type(value)
+    characters = more = 0
+    if cls is str:
+        return _WIDEST * len(value) + _AROUND
+    if cls is dict and depth < _DEEPEST:
+        for name, item in value.items():
+            if type(item) is str:
+                characters += len(item)
+            else:
+                more += _extent(item, depth + 1)
+            if type(name) is not str:
+                return _ENDLESS
+            characters += len(name)
+        return _WIDEST * characters + _AROUND * (1 + len(value)) + more
+    if cls is list and depth < _DEEPEST:
+        for item in value:
+            more += _extent(item, depth + 1)
+        return _AROUND + more
+    if value is None or cls in _SHORT or (cls is int and -_BIG < value < _BIG):
+        return _AROUND
+    return _ENDLESS  # what it will be is not known here
+
+
 def _bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
@@ -85,9 +130,11 @@ def _bytes(text: str) -> int:
 def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    elif isinstance(value, dict):
+    elif isinstance(value, Mapping):
         for item in value.values():
             yield from _strings(item)
+    elif isinstance(value, BaseModel):
+        yield from _strings(value.model_dump(mode="json", exclude_unset=True, by_alias=True))
     elif isinstance(value, (list, tuple)):
         for item in value:
             if not isinstance(item, int):

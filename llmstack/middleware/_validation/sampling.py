@@ -24,8 +24,8 @@ RANGES: Final[dict[str, dict[str, Range]]] = {
         "max_completion_tokens": (1, None),
     },
     # A legacy completion of no tokens with `echo` gives the log probabilities of the prompt.
-    "completions": {**_SAMPLING, **_PENALTIES, "logprobs": (0, 5), "max_tokens": (0, None), "best_of": (1, 20)},
-    "responses": {**_SAMPLING, "top_logprobs": (0, 20), "max_output_tokens": (1, None), "max_tool_calls": (1, None)},
+    "completions": {**_SAMPLING, **_PENALTIES, "logprobs": (0, 5), "max_tokens": (0, None), "best_of": (0, 20)},
+    "responses": {**_SAMPLING, "top_logprobs": (0, 20), "max_output_tokens": (1, None)},
     "embeddings": {"dimensions": (1, None)},
     "images.generations": {"n": (1, 10), "output_compression": (0, 100), "partial_images": (0, 3)},
     "audio.speech": {"speed": (0.25, 4)},
@@ -39,6 +39,8 @@ _LONGEST_METADATA_VALUE = 512
 
 def check_ranges(params: Mapping[str, Any], ranges: Mapping[str, Range], found: Findings) -> None:
     """Check the numbers that have a range."""
+    if ranges.keys().isdisjoint(params):
+        return
     for name, (least, most) in ranges.items():
         value = params.get(name)
         if value is None or not is_number(value):
@@ -99,5 +101,5 @@ def check_metadata(params: Mapping[str, Any], found: Findings) -> None:
 
 def check_stream_options(params: Mapping[str, Any], found: Findings, *, stream: bool, sure: bool = True) -> None:
     """They go with a stream only."""
-    if params.get("stream_options") is not None and not stream:
+    if params.get("stream_options") and not stream:  # an empty object asks for nothing
         found.add("stream_options", "is taken only with stream=True", sure=sure)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from importlib import import_module
 from typing import Any, Final, NoReturn
 
@@ -21,6 +22,11 @@ _MOST: Final = 20
 """Problems of one answer that are told; one wrong list may have thousands."""
 
 _LONGEST: Final = 120
+
+_INVALID: Final = "it is no valid JSON schema"
+
+_LONGEST_KEPT: Final = 100_000
+"""Characters of a schema whose validator is kept for the next call."""
 
 _SAID: Final[dict[str, str]] = {
     "type": "must be of type {}",
@@ -63,14 +69,14 @@ class AnswerSchema:
         self.unusable = ""
         if schema is None:
             return
-        jsonschema, registry = _package()
         try:
-            kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
-            kind.check_schema(schema)
-            self._validator = kind(schema, registry=registry)
-            self._names = frozenset(_names(schema))
-        except (jsonschema.SchemaError, RecursionError, TypeError, AttributeError, ValueError):
-            self.unusable = "it is no valid JSON schema"
+            text = json.dumps(schema)
+        except (TypeError, ValueError, RecursionError):
+            text = ""
+        # Making a validator costs milliseconds, using it some microseconds. It is made of the text: the program may
+        # change its schema.
+        made = _validator_of(text) if 0 < len(text) <= _LONGEST_KEPT else _made(schema)
+        self._validator, self._names, self.unusable = made
 
     def problems(self, text: str) -> list[Problem]:
         """What is wrong with an answer.
@@ -122,6 +128,26 @@ class AnswerSchema:
         return "".join(steps)
 
 
+def _made(schema: Any) -> tuple[Any, frozenset[str], str]:
+    """The validator of a schema, the names that it names, and why it cannot be used."""
+    jsonschema, registry = _package()
+    try:
+        kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
+        kind.check_schema(schema)
+        return kind(schema, registry=registry), frozenset(_names(schema)), ""
+    except (jsonschema.SchemaError, RecursionError, TypeError, AttributeError, ValueError):
+        return None, frozenset(), _INVALID
+
+
+@lru_cache(maxsize=64)
+def _validator_of(text: str) -> tuple[Any, frozenset[str], str]:
+    try:
+        schema = json.loads(text)
+    except (ValueError, RecursionError):  # numbers too long to be read, objects too deep
+        return None, frozenset(), _INVALID
+    return _made(schema)
+
+
 def _said(error: Any) -> str:
     if error.validator is None:  # the schema is `false`
         return "must not be there"
@@ -131,7 +157,7 @@ def _said(error: Any) -> str:
     wanted = error.validator_value
     if error.validator == "required":
         wanted = [name for name in wanted if name not in error.instance]
-    text = json.dumps(wanted, ensure_ascii=False)
+    text = json.dumps(wanted, ensure_ascii=False, default=str)
     return said.format(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
 
 

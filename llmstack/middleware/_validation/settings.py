@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
+from functools import lru_cache
 from typing import Any, Literal
 
 from llmstack import Call, Issue
@@ -14,6 +15,16 @@ Action = Literal["off", "warn", "block"]
 SensitiveAction = Literal["off", "warn", "block", "redact"]
 Rule = Callable[[Call], Issue | Iterable[Issue] | None]
 ACTIONS = ("off", "warn", "block")
+
+
+@lru_cache(maxsize=256)
+def is_openai(host: str) -> bool:
+    """True if OpenAI itself answers at a host.
+
+    Azure is none: a deployment has whatever name the customer likes, and may be a model of others, which takes more.
+    """
+    name = host.partition(":")[0].lower()
+    return name == "api.openai.com" or name.endswith(".api.openai.com")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +70,10 @@ class Settings:
             _check_shutdown(model, shutdown)
         if not all(map(callable, self.rules)):
             raise ValueError("rules must be a list of functions (call) -> Issue | None")
+
+    def is_strict(self, host: str) -> bool:
+        """Whether all that is known of OpenAI, its rules and its models, holds for a call to this host."""
+        return self.api == "openai" or (self.api == "auto" and is_openai(host))
 
     def for_tenant(self, tenant: str, own: Mapping[str, Any]) -> Settings:
         """These settings with those of one tenant on top."""

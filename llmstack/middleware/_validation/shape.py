@@ -62,14 +62,6 @@ ENDPOINTS: Final = {
 }
 """Requests whose body is checked; of all others only that their numbers are JSON."""
 
-_OPENAI: Final = ("api.openai.com", ".api.openai.com", ".openai.azure.com", ".cognitiveservices.azure.com")
-
-
-def is_openai(host: str) -> bool:
-    """True if OpenAI's own rules hold at a host: OpenAI's and Azure's."""
-    host = host.partition(":")[0].lower()
-    return host.endswith(_OPENAI)
-
 
 def shape_issues(call: Call, severity: Severity, *, strict: bool) -> list[Issue]:
     """What the API would refuse of a call.

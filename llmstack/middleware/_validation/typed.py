@@ -34,7 +34,7 @@ _CLASSES: dict[str, type] = {"string": str, "boolean": bool, "integer": int}
 class Shape:
     """What kinds of values may stand in one place, and what may be in them."""
 
-    __slots__ = ("_found", "classes", "item", "kinds", "objects", "values")
+    __slots__ = ("_found", "_only", "classes", "item", "kinds", "objects", "values")
 
     def __init__(self) -> None:
         """Nothing fits, until kinds are added."""
@@ -45,11 +45,20 @@ class Shape:
         self.values: Shape | None = None
         self.objects: list[Fields] | None = []
         self._found: dict[tuple[Any, Any], list[Fields]] = {}
+        self._only: dict[tuple[Any, Any], Fields] = {}
 
     def fits(self, value: Any) -> bool:
         """True if nothing is wrong in here; the fast half."""
-        if type(value) in self.classes:
+        cls = type(value)
+        if cls in self.classes:
             return True
+        if cls is dict:
+            try:
+                only = self._only.get((value.get("type"), value.get("role")))
+            except TypeError:  # a tag that is a list
+                only = None
+            if only is not None:
+                return only.fit(value)
         found = kind(value)
         if found == "object" and "object" in self.kinds:
             if self.values is not None:
@@ -85,14 +94,16 @@ class Shape:
         """The objects that a value may be, by its tags; none if anything may be in it."""
         if not self.objects:
             return []
-        tags = (value.get("type"), value.get("role"))
-        if not all(tag is None or isinstance(tag, str) for tag in tags):
+        tags = kind, role = (value.get("type"), value.get("role"))
+        if not ((kind is None or isinstance(kind, str)) and (role is None or isinstance(role, str))):
             return []
         found = self._found.get(tags)
         if found is None:
             found = [fields for fields in self.objects if fields.may_be(tags)]
             if len(self._found) < _REMEMBERED:  # tags come from the program: they must not fill the memory
                 self._found[tags] = found
+                if len(found) == 1:
+                    self._only[tags] = found[0]
         if len(found) > 1:
             # Where tags alone do not decide, what has all that it needs goes before what has not.
             return [fields for fields in found if fields.required <= value.keys()] or found
@@ -109,6 +120,9 @@ class Shape:
             self.objects = None if free or self.objects is None else [*self.objects, *(other.objects or ())]
             self.values = other.values if self.values is None else None
 
+
+_WIDER: dict[str, Any] = {"logit_bias": Mapping[str, float] | None}
+"""Where the API takes more than the types say: of biases the reference itself names "values between -1 and 1"."""
 
 _ORDER = ("string", "number", "integer", "boolean", "array", "object")
 _REMEMBERED = 512
@@ -142,15 +156,16 @@ class Fields:
     def shapes(self) -> dict[str, Shape]:
         """The shape of each field."""
         if self._shapes is None:
-            self._shapes = {name: compiled(hint) for name, hint in _hints(self._typed_dict).items()}
+            self._shapes = {name: compiled(_WIDER.get(name, hint)) for name, hint in _hints(self._typed_dict).items()}
         return self._shapes
 
     def fit(self, value: Mapping[str, Any]) -> bool:
         """True if all fields that are known fit."""
-        shapes = self.shapes
+        shapes = self._shapes or self.shapes
         for name, item in value.items():
             shape = shapes.get(name)
-            if shape is not None and not shape.fits(item):
+            # What most values are is told here, without a call.
+            if shape is not None and type(item) not in shape.classes and not shape.fits(item):
                 return False
         return True
 
@@ -232,3 +247,15 @@ def shape_of(name: str) -> Fields:
     """
     module, _, cls = name.partition(":")
     return _fields(getattr(import_module(f"openai.types.{module}"), cls))
+
+
+@cache
+def tags_of(name: str) -> frozenset[str]:
+    """The kinds of objects that a union of the SDK's knows, by their ``type``.
+
+    Args:
+        name: Its module under ``openai.types`` and its own name.
+    """
+    module, _, union = name.partition(":")
+    parts = get_args(getattr(import_module(f"openai.types.{module}"), union))
+    return frozenset(tag for part in parts if _is_typed_dict(part) for tag in _literals(_hints(part).get("type")))

@@ -66,6 +66,8 @@ class Vault:
         if isinstance(value, str):
             return restored_text(value, self._values, in_json=name in _JSON or (self._in_json and name in _ANSWER))
         if isinstance(value, Mapping):
+            if name in _JSON:
+                return self._whole(value)
             changed: dict[Any, Any] = {}
             thought = _is_thought(value.get("type"))
             for key, item in value.items():
@@ -76,6 +78,14 @@ class Vault:
             items = [self.value(item, name) for item in value]
             return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
         return value
+
+    def _whole(self, value: Any) -> Any:
+        """Arguments that are JSON, no JSON text: all of it is the model's, whatever its members are called."""
+        if isinstance(value, str):
+            return restored_text(value, self._values, in_json=False)
+        if isinstance(value, Mapping):
+            return {key: self._whole(item) for key, item in value.items()}
+        return [self._whole(item) for item in value] if isinstance(value, list) else value
 
     def filter(self, call: Call) -> ChunkFilter:
         """The filter that restores a streamed answer; a factory for `Call.with_filter`."""

@@ -8,6 +8,7 @@ is delivered with the chunk that ends it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from llmstack.middleware._validation.placeholder_text import Restorer
@@ -21,6 +22,10 @@ Path = tuple[str | int, ...]
 _FIXED: Final = frozenset({"role", "id", "type", "name", "index", "finish_reason", "logprobs", "data", "expires_at",
                            "object", "model"})  # fmt: skip
 """Members of a choice that are no text in pieces."""
+
+
+_LAST: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
+"""Events after which a program expects no more pieces."""
 
 
 class ChoiceFilter:
@@ -99,7 +104,7 @@ class ResponseFilter:
         self._value = value
         self._restorer = restorer
         self._in_json = in_json
-        self._texts: dict[Path, tuple[Restorer, Chunk]] = {}
+        self._texts: dict[Path, _Pieces] = {}
         self._added = 0
         self._number = 0
 
@@ -116,11 +121,15 @@ class ResponseFilter:
             ),
         )
         delta = chunk.get("delta")
-        if what == "delta" and isinstance(delta, str) and stem != "response.audio":
-            restorer = self._texts[key][0] if key in self._texts else self._restorer(in_json=self._is_json(stem))
-            self._texts[key] = restorer, chunk
-            return [self._numbered({**chunk, "delta": restorer.feed(delta)})]
-        kept = list(self._rest(key)) if what == "done" else []
+        if what == "delta" and isinstance(delta, (str, Mapping)):
+            if key not in self._texts:
+                self._texts[key] = _Pieces(partial(self._restorer, in_json=self._is_json(stem)))
+            return [self._numbered({**chunk, "delta": self._texts[key].feed(delta, chunk)})]
+        kept: list[Chunk] = []
+        if what == "done":
+            kept = list(self._rest(key))
+        elif kind in _LAST:
+            kept = list(self.end())
         return [*kept, self._numbered(self._value(chunk))]
 
     def end(self) -> Sequence[Chunk]:
@@ -128,9 +137,10 @@ class ResponseFilter:
         return [chunk for key in list(self._texts) for chunk in self._rest(key)]
 
     def _rest(self, key: Path) -> Iterator[Chunk]:
-        restorer, last = self._texts.pop(key, (None, {}))
-        rest = "" if restorer is None else restorer.end()
-        if rest:
+        pieces = self._texts.pop(key, None)
+        rest = None if pieces is None else pieces.end()
+        if pieces is not None and rest:
+            last = pieces.last
             extra = {**last, "delta": rest, **({"logprobs": []} if "logprobs" in last else {})}
             if "sequence_number" in last:
                 self._added += 1
@@ -148,6 +158,37 @@ class ResponseFilter:
 
     def _is_json(self, stem: str) -> bool:
         return stem.endswith("_arguments") or (self._in_json and stem == "response.output_text")
+
+
+class _Pieces:
+    """One text that comes in deltas; or several, where a delta has members: what a command writes to its two outputs.
+
+    Attributes:
+        last: The last event that brought a piece.
+    """
+
+    __slots__ = ("_begin", "_texts", "last")
+
+    def __init__(self, begin: Callable[[], Restorer]) -> None:
+        self._begin = begin
+        self._texts: dict[str, Restorer] = {}
+        self.last: Chunk = {}
+
+    def feed(self, delta: str | Mapping[str, Any], chunk: Chunk) -> str | dict[str, Any]:
+        self.last = chunk
+        if isinstance(delta, str):
+            return self._text("").feed(delta)
+        return {name: self._text(name).feed(item) if isinstance(item, str) else item for name, item in delta.items()}
+
+    def end(self) -> str | dict[str, str]:
+        """What still waits, in the form of a delta; empty if nothing does."""
+        rest = {name: text for name, restorer in self._texts.items() if (text := restorer.end())}
+        return rest if isinstance(self.last.get("delta"), Mapping) else rest.get("", "")
+
+    def _text(self, name: str) -> Restorer:
+        if name not in self._texts:
+            self._texts[name] = self._begin()
+        return self._texts[name]
 
 
 def _plain(value: Any) -> str | int:

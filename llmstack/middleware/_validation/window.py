@@ -14,15 +14,15 @@ _TRUNCATING = "auto"
 def window_issues(call: Call, prompt: Prompt, settings: Settings, severity: Severity) -> list[Issue]:
     """Tell of a prompt that is too long for the model; nothing of a model that is not known."""
     model = call.model
-    if model is None or not prompt.present or call.params.get("truncation") == _TRUNCATING:
+    if model is None or call.params.get("truncation") == _TRUNCATING:
         return []
-    window = window_of(model, settings.context_windows)
-    if window is None:
+    window = window_of(model, settings.context_windows, openai=settings.is_strict(call.host))
+    if window is None or not prompt.present:
         return []
     limit = prompt.output_limit
     answer = 0 if limit is None else max(0, limit[1])
-    # Counting takes milliseconds, this microseconds: nothing is counted where it cannot matter.
-    if prompt.most_tokens + answer <= window:
+    # Counting takes milliseconds, these microseconds: nothing is counted where it cannot matter.
+    if prompt.very_most_tokens + answer <= window or prompt.most_tokens + answer <= window:
         return []
     if prompt.tokens.tokens + answer <= window:
         return []
