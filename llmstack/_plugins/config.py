@@ -5,26 +5,35 @@
     [retry]
     attempts = 4
 
+    [transport]
+    use = "azure"
+    endpoint = "https://example.openai.azure.com"
+    api = "v1"
+    api_key = "env:AZURE_KEY"
+
 A file is read only from a path that the program or its user named; the command line also takes ``./llmstack.toml``.
-Each table gives the options of the plugin of its name, checked against the plugin's constructor.
+Each table gives the options of the plugin of its name, checked against the plugin's constructor; ``[transport]`` says
+where calls go, ``[transports.NAME]`` where a route may send them.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import inspect
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, Final
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-
+from llmstack._core.transport import Transport
 from llmstack._plugins.discovery import load
+from llmstack._plugins.option import Table, made
+from llmstack._plugins.transport import make_transport, offered_by
 from llmstack.errors import ConfigError, OptionError
+
+_RESERVED: Final = ("plugins", "transport", "transports")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +43,18 @@ class Config:
     Attributes:
         path: The file.
         plugins: The plugins it names, made with their options.
+        transport: Where calls go; None for the connection of the client that makes the call.
+        transports: Other transports, by name.
     """
 
     path: Path
     plugins: tuple[Any, ...]
+    transport: Transport | None = None
+    transports: Mapping[str, Transport] = field(default_factory=dict[str, Transport])
 
 
 def read_config(path: str | PathLike[str]) -> Config:
-    """Read a config file and make its plugins.
+    """Read a config file and make its plugins and transports.
 
     Args:
         path: The TOML file.
@@ -59,15 +72,25 @@ def read_config(path: str | PathLike[str]) -> Config:
     names = data.pop("plugins", None)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ConfigError(f'{file}: `plugins` must be a list of names, such as plugins = ["retry", "logging"]')
+    transport, transports = data.pop("transport", None), data.pop("transports", {})
     for key, value in data.items():
         if key not in names:
             raise ConfigError(f"{file}: {_unknown(key, value, names)}")
-    return Config(file, tuple(_make(file, name, data.get(name, {})) for name in names))
+    plugins = tuple(_make(file, name, data.get(name, {})) for name in names)
+    offered = offered_by(plugins)
+    if not isinstance(transports, dict):
+        raise OptionError(f"{file}: `transports` must be tables by name, [transports.NAME]")
+    return Config(
+        file,
+        plugins,
+        None if transport is None else make_transport(file, "[transport]", transport, offered),
+        {name: make_transport(file, f"[transports.{name}]", said, offered) for name, said in transports.items()},
+    )
 
 
 def _unknown(key: str, value: object, names: Iterable[str]) -> str:
     shown = f"table [{key}]" if isinstance(value, dict) else f"key {key!r}"
-    close = difflib.get_close_matches(key, [*names, "plugins"], 1)
+    close = difflib.get_close_matches(key, [*names, *_RESERVED], 1)
     meant = f"did you mean {close[0]!r}?" if close else f"add {key!r} to `plugins`, or drop it"
     return f"{shown} belongs to no active plugin; {meant}"
 
@@ -80,49 +103,4 @@ def _make(file: Path, name: str, options: object) -> object:
         if options:
             raise OptionError(f"{file}: [{name}] has options, but this plugin takes none", plugin=name)
         return plugin
-    checked = _checked(file, name, plugin, options)
-    try:
-        return plugin(**checked)
-    except (TypeError, ValueError) as error:
-        raise OptionError(f"{file}: [{name}]: {error}", plugin=name) from error
-
-
-def _checked(file: Path, name: str, plugin: type, options: Mapping[str, Any]) -> dict[str, Any]:
-    parameters = inspect.signature(plugin).parameters
-    hints = get_type_hints(inspect.getattr_static(plugin, "__init__"))
-    checked: dict[str, Any] = {}
-    for key, value in options.items():
-        if key not in parameters:
-            raise OptionError(f"{file}: [{name}] has no option {key!r}; {_meant(key, parameters)}", plugin=name)
-        hint = hints.get(key, Any)
-        for inner in _unknown_inside(hint, value):
-            known = [field.name for kind in _dataclasses_in(hint) for field in dataclasses.fields(kind)]
-            raise OptionError(f"{file}: [{name}] {key} has no {inner!r}; {_meant(inner, known)}", plugin=name)
-        try:
-            checked[key] = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value)
-        except ValidationError as error:
-            problem = error.errors(include_url=False, include_input=False)[0]
-            last = problem["loc"][-1] if problem["loc"] else None
-            where = f"{key}.{last}" if isinstance(value, Mapping) and last in value else key
-            raise OptionError(f"{file}: [{name}] {where}: {problem['msg']}", plugin=name) from error
-    return checked
-
-
-def _meant(key: str, known: Iterable[str]) -> str:
-    names = list(known)
-    close = difflib.get_close_matches(key, names, 1)
-    return f"did you mean {close[0]!r}?" if close else f"it takes: {', '.join(names) or 'no options'}"
-
-
-def _dataclasses_in(hint: Any) -> list[Any]:
-    """The dataclasses among the types of an option: their fields are what a table for it may say."""
-    return [kind for kind in (hint, *get_args(hint)) if inspect.isclass(kind) and dataclasses.is_dataclass(kind)]
-
-
-def _unknown_inside(hint: Any, value: Any) -> list[str]:
-    """Keys of a table that no dataclass of the option has; early versions of pydantic pass them over."""
-    kinds = _dataclasses_in(hint)
-    if not isinstance(value, dict) or not kinds:
-        return []
-    known = {field.name for kind in kinds for field in dataclasses.fields(kind)}
-    return [key for key in value if key not in known]
+    return made(plugin, Table(file, f"[{name}]", name, options))

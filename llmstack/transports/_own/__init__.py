@@ -1,0 +1,1 @@
+"""Private parts of the transports that send to a place of their own."""
