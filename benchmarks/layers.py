@@ -44,7 +44,7 @@ def through_layers(count: int) -> Callable[[], object]:
         transport=NoTransport(),
         clock=clock,
         emit=None,
-        price=lambda _model, _usage: None,
+        price=lambda _model, _usage, _call: None,
         replay=lambda _call, _reply: [],
         layered=bool(layers),
     )

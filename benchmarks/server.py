@@ -1,54 +1,22 @@
-"""A server that answers every request with the same bytes, as quickly as asyncio can: `python -m benchmarks.server`.
+"""A server that answers with bytes made beforehand, as quickly as asyncio can: `python -m benchmarks.server [core]`.
 
-It prints its port and serves until its standard input is closed.
+It prints its port and serves until its standard input is closed. A path under ``/paced`` streams an event at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
+import os
 import re
 import sys
-from typing import Any, cast
+from typing import cast
 
-WORDS = 200
+from benchmarks.answers import BURSTS, STREAM_HEAD, STREAMS, WHOLE, chunked
+
+PACE = 0.02
+"""Seconds between the events of a paced stream."""
+
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
-_HEAD = {"id": "chatcmpl-1", "created": 1, "model": "gpt-5-mini", "service_tier": "default", "system_fingerprint": "fp"}
-_USAGE = {"prompt_tokens": 20, "completion_tokens": WORDS, "total_tokens": 20 + WORDS}
-
-
-def _whole() -> bytes:
-    message: dict[str, Any] = {"role": "assistant", "content": "word " * WORDS, "refusal": None, "annotations": []}
-    choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
-    return json.dumps({**_HEAD, "object": "chat.completion", "choices": [choice], "usage": _USAGE}).encode()
-
-
-def _events() -> bytes:
-    deltas: list[dict[str, str]] = [
-        {"role": "assistant", "content": ""},
-        *({"content": "word "} for _ in range(WORDS)),
-        {},
-    ]
-    lines = []
-    for i, delta in enumerate(deltas):
-        choice = {
-            "index": 0,
-            "delta": delta,
-            "finish_reason": "stop" if i == len(deltas) - 1 else None,
-            "logprobs": None,
-        }
-        chunk = {**_HEAD, "object": "chat.completion.chunk", "choices": [choice]}
-        lines.append(f"data: {json.dumps(chunk)}\n\n")
-    return "".join([*lines, "data: [DONE]\n\n"]).encode()
-
-
-def _response(body: bytes, kind: str) -> bytes:
-    head = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\nx-request-id: req_1\r\n\r\n"
-    return head.encode() + body
-
-
-WHOLE = _response(_whole(), "application/json")
-STREAM = _response(_events(), "text/event-stream; charset=utf-8")
 
 
 class Connection(asyncio.Protocol):
@@ -66,17 +34,35 @@ class Connection(asyncio.Protocol):
             if len(self._pending) < size:
                 return
             request, self._pending = self._pending[:size], self._pending[size:]
-            streamed = b'"stream":true' in request or b'"stream": true' in request
-            self._transport.write(STREAM if streamed else WHOLE)
+            self._answer(request.split(b" ", 2)[1], request)
+
+    def _answer(self, path: bytes, request: bytes) -> None:
+        streamed = b'"stream":true' in request or b'"stream": true' in request
+        before, _, after = path.partition(b"/v1")
+        if not streamed:
+            self._transport.write(WHOLE[after])
+        elif before == b"/paced":
+            self._transport.write(STREAM_HEAD)
+            self._go_on([*map(chunked, STREAMS[after]), chunked(b"")])
+        else:
+            self._transport.write(BURSTS[after])
+
+    def _go_on(self, events: list[bytes]) -> None:
+        if self._transport.is_closing() or not events:
+            return
+        self._transport.write(events[0])
+        asyncio.get_running_loop().call_later(PACE, self._go_on, events[1:])
 
 
 async def serve() -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Connection, "127.0.0.1", 0)
+    server = await loop.create_server(Connection, "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     server.close()
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {int(sys.argv[1])})
     asyncio.run(serve())

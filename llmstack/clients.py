@@ -7,10 +7,10 @@ import os
 import warnings
 import weakref
 from collections.abc import Mapping
+from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack, cast
 
-import httpx2
 import openai
 
 from llmstack._core.options import EMPTY_OPTIONS, options_from_headers
@@ -21,10 +21,15 @@ from llmstack._drivers.sync import run
 from llmstack._wire import arguments
 from llmstack._wire.answer import answer
 from llmstack._wire.request import call_of, without_options
-from llmstack._wire.sdk import NoTimeLeft, is_legacy_httpx, last_error, own_headers, secrets_of, secrets_sent
+from llmstack._wire.resources import hastened
+from llmstack._wire.sdk import is_legacy_httpx, own_headers, secrets_of
 from llmstack.stack import Stack
 from llmstack.transports.connection import LoopClient, ProcessClient
-from llmstack.transports.deadline import guarded, time_left
+from llmstack.transports.deadline import guarded
+from llmstack.transports.sending import AsyncSending, SyncSending
+
+if TYPE_CHECKING:
+    import httpx2
 
 __all__ = ["AsyncAzureOpenAI", "AsyncOpenAI", "AzureOpenAI", "OpenAI"]
 
@@ -54,14 +59,19 @@ def _stack_of(given: Any) -> Stack:
     raise TypeError(message)
 
 
+def _brings_keys(stack: Stack) -> bool:
+    """True if the stack's transport sends elsewhere with keys of its own, so that the client needs none."""
+    return stack.engine.place is not None
+
+
 class _Stacked:
     """What all four clients share."""
 
     _stack: Stack
     llmstack_default_options: Mapping[str, Any] = EMPTY_OPTIONS
 
-    def _take(self, stack: Any, http_client: object) -> None:
-        self._stack = _stack_of(stack)
+    def _take(self, stack: Stack, http_client: object) -> None:
+        self._stack = stack
         register(*secrets_of(self))
         guarded(self._client)  # type: ignore[attr-defined]
         if http_client is None:
@@ -80,13 +90,6 @@ class _Stacked:
                 UserWarning,
                 stacklevel=3,
             )
-
-    def _calculate_retry_timeout(self, remaining_retries: int, options: Any, response_headers: Any = None) -> float:
-        seconds: float = super()._calculate_retry_timeout(remaining_retries, options, response_headers)  # type: ignore[misc]
-        left = time_left(options.timeout)
-        if left is not None and seconds >= left:
-            raise NoTimeLeft
-        return seconds
 
     @property
     def stack(self) -> Stack:
@@ -125,51 +128,46 @@ class _Stacked:
     # The SDK's `with_options` is bound to its own `copy` in the class body, so it must be bound anew.
     with_options = copy
 
+    if not TYPE_CHECKING:
+        # The resources that are asked most: the SDK's own, see `hastened`.
 
-class _SyncStacked(_Stacked):
+        @cached_property
+        def chat(self) -> Any:
+            chat = super().chat
+            chat.completions = hastened(type(chat.completions))(self)
+            return chat
+
+        @cached_property
+        def completions(self) -> Any:
+            return hastened(type(super().completions))(self)
+
+        @cached_property
+        def embeddings(self) -> Any:
+            return hastened(type(super().embeddings))(self)
+
+        @cached_property
+        def moderations(self) -> Any:
+            return hastened(type(super().moderations))(self)
+
+        @cached_property
+        def responses(self) -> Any:
+            return hastened(type(super().responses))(self)
+
+
+class _SyncStacked(_Stacked, SyncSending):
     def request(self, cast_to: Any, options: Any, *, stream: bool = False, stream_cls: Any = None) -> Any:
         """Send a request through the stack; every resource of the SDK ends here."""
         engine = self._stack.engine
         call = call_of(self, cast_to, options, stream=stream or False, stream_cls=stream_cls)
         return run(answer(call, engine), engine.clock)
 
-    def llmstack_send(self, options: Any, *, stream: bool) -> Any:
-        """Send a request past the stack, for the transport; gives the raw HTTP response."""
-        return super().request(httpx2.Response, options, stream=stream, stream_cls=None)  # type: ignore[misc]
 
-    def _sleep_for_retry(self, **about: Any) -> None:
-        try:
-            super()._sleep_for_retry(**about)  # type: ignore[misc]
-        except NoTimeLeft as signal:
-            error = last_error(self, signal, about["options"], about["response"])
-            raise error from error.__cause__ or signal.__context__
-
-    def _prepare_request(self, request: httpx2.Request) -> None:
-        super()._prepare_request(request)  # type: ignore[misc]
-        register(*secrets_sent(request))
-
-
-class _AsyncStacked(_Stacked):
+class _AsyncStacked(_Stacked, AsyncSending):
     async def request(self, cast_to: Any, options: Any, *, stream: bool = False, stream_cls: Any = None) -> Any:
         """Send a request through the stack; every resource of the SDK ends here."""
         engine = self._stack.engine
         call = call_of(self, cast_to, options, stream=stream or False, stream_cls=stream_cls)
         return await arun(answer(call, engine), engine.clock)
-
-    async def llmstack_send(self, options: Any, *, stream: bool) -> Any:
-        """Send a request past the stack, for the transport; gives the raw HTTP response."""
-        return await super().request(httpx2.Response, options, stream=stream, stream_cls=None)  # type: ignore[misc]
-
-    async def _sleep_for_retry(self, **about: Any) -> None:
-        try:
-            await super()._sleep_for_retry(**about)  # type: ignore[misc]
-        except NoTimeLeft as signal:
-            error = last_error(self, signal, about["options"], about["response"])
-            raise error from error.__cause__ or signal.__context__
-
-    async def _prepare_request(self, request: httpx2.Request) -> None:
-        await super()._prepare_request(request)  # type: ignore[misc]
-        register(*secrets_sent(request))
 
 
 class OpenAI(_SyncStacked, openai.OpenAI):
@@ -182,6 +180,9 @@ class OpenAI(_SyncStacked, openai.OpenAI):
     """
 
     def __init__(self, *, stack: StackLike = None, **options: Unpack[arguments.SyncOptions]) -> None:
+        stack = _stack_of(stack)
+        if _brings_keys(stack):
+            options["_enforce_credentials"] = False
         given = options.get("http_client")
         if given is None:
             options["http_client"] = ProcessClient()
@@ -199,6 +200,9 @@ class AsyncOpenAI(_AsyncStacked, openai.AsyncOpenAI):
     """
 
     def __init__(self, *, stack: StackLike = None, **options: Unpack[arguments.AsyncOptions]) -> None:
+        stack = _stack_of(stack)
+        if _brings_keys(stack):
+            options["_enforce_credentials"] = False
         given = options.get("http_client")
         if given is None:
             options["http_client"] = LoopClient()

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import inspect
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from decimal import Decimal
 from os import PathLike
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 from openai import OpenAIError
 
-from llmstack._core.events import Event
+from llmstack._core.call_info import CallInfo
 from llmstack._core.flow import compose
 from llmstack._core.order import Placement
 from llmstack._core.plugin import Plugin
-from llmstack._core.transport import Clock, Engine, Transport
+from llmstack._core.transport import Clock, Engine, Transport, place_of
 from llmstack._core.usage import Usage
 from llmstack._drivers.clock import SystemClock
+from llmstack._plugins.observers import Observers
 from llmstack._plugins.registry import Registry, as_plugin, placement, plugin_name
 from llmstack._wire.answer import replayed
 from llmstack._wire.verify import verify
-from llmstack.background import place
 from llmstack.errors import PluginNotFoundError
 from llmstack.transports.openai import OpenAITransport
 
-__all__ = ["Stack"]
+if TYPE_CHECKING:
+    from llmstack.stores import Store
 
-logger = logging.getLogger("llmstack")
+__all__ = ["Stack"]
 
 
 class Stack:
@@ -53,18 +52,23 @@ class Stack:
         self._registry = Registry(_named(as_plugin(plugin) for plugin in plugins))
         self._transport = transport or OpenAITransport()
         self._clock = clock or SystemClock()
-        self._failures: dict[str, int] = {}
-        layers, observers = self._registry.layers(), self._registry.observers()
+        self._observers = Observers(self._registry.observers())
+        layers = self._registry.layers()
         self.engine = Engine(
             entry=compose(layers, (OpenAIError,)),
             transport=self._transport,
             clock=self._clock,
-            emit=self._emitter(observers) if observers else None,
+            emit=self._observers.tell if self._observers else None,
             price=self._price,
             replay=replayed,
             layered=bool(layers),
             verify=verify,
+            place=place_of(self._transport),
         )
+        for plugin in self.plugins.values():
+            attach = getattr(plugin, "attach", None)
+            if callable(attach):
+                attach(self)
 
     @classmethod
     def ordered(cls, plugins: Iterable[Plugin], **more: Any) -> Self:
@@ -85,13 +89,14 @@ class Stack:
 
     @classmethod
     def default(cls) -> Self:
-        """The stack of a client that names none, safe for any program: Retry, Logging and Sentry.
+        """The stack of a client that names none, safe for any program: Validation, Budget, Retry, Logging and Sentry.
 
-        Logging is quiet until the program configures logging, Sentry asleep until it initialises sentry-sdk.
+        Validation refuses only what OpenAI itself would refuse, Budget has no limit and only keeps the books of this
+        process, Logging is quiet until the program configures logging, Sentry asleep until it initialises sentry-sdk.
         """
-        from llmstack.middleware import Logging, Retry, Sentry
+        from llmstack.middleware import Budget, Logging, Retry, Sentry, Validation
 
-        return cls.ordered([Retry(), Logging(), Sentry()])
+        return cls.ordered([Validation(), Budget(), Retry(), Logging(), Sentry()])
 
     @classmethod
     def from_config(cls, path: str | PathLike[str]) -> Self:
@@ -106,7 +111,7 @@ class Stack:
         from llmstack._plugins.config import read_config
 
         config = read_config(path)
-        return cls.ordered(config.plugins)
+        return cls.ordered(config.plugins, transport=config.transport)
 
     # What it holds ----------------------------------------------------------------------------------------------
 
@@ -121,9 +126,31 @@ class Stack:
         return self._transport
 
     @property
+    def clock(self) -> Clock:
+        """The time it goes by."""
+        return self._clock
+
+    @property
     def observer_failures(self) -> dict[str, int]:
         """How often each observer has raised; the calls did not feel it."""
-        return dict(self._failures)
+        return dict(self._observers.failures)
+
+    def open_store(self, url: str) -> Store:
+        """The store that a URL names, among those that the plugins of this stack offer and the built-in ones.
+
+        Args:
+            url: Such as ``"memory://"``, ``"sqlite:///path/to/file.db"``, ``"redis://localhost/0"``.
+
+        Raises:
+            llmstack.errors.OptionError: If nobody knows its scheme, or it is wrong.
+        """
+        from llmstack.stores import open_store
+
+        offered: dict[str, Any] = {}
+        # The outermost plugin's word counts.
+        for stores in reversed(self._registry.hook.llmstack_stores()):
+            offered.update(stores)
+        return open_store(url, offered)
 
     def explain(self) -> str:
         """The resolved order as text: one line a plugin, outermost first, then the transport."""
@@ -231,34 +258,11 @@ class Stack:
 
     # For the engine ---------------------------------------------------------------------------------------------
 
-    def _emitter(self, observers: Sequence[tuple[str, Callable[..., Any]]]) -> Callable[[Event], None]:
-        # pluggy lets an implementation leave out the argument.
-        bound = [(name, fn, bool(inspect.signature(fn).parameters)) for name, fn in observers]
-
-        def emit(event: Event) -> None:
-            for name, observer, wants in bound:
-                try:
-                    observer(event) if wants else observer()
-                except Exception as error:  # noqa: BLE001 - whatever an observer does, the call must not feel it
-                    self._failed(name, error)
-
-        return emit
-
-    def _failed(self, name: str, error: Exception) -> None:
-        """Count an observer's failure; log the first one."""
-        self._failures[name] = self._failures.get(name, 0) + 1
-        if self._failures[name] == 1:
-            # Neither its text nor its traceback: an observer has the provider's error at hand, which quotes the prompt.
-            logger.warning(
-                "observer %r failed with %s at %s; calls go on, further failures are only counted",
-                name, type(error).__name__, place(error),
-            )  # fmt: skip
-
-    def _price(self, model: str, usage: Usage) -> Decimal | None:
+    def _price(self, model: str, usage: Usage, call: CallInfo) -> Decimal | None:
         try:
-            price: Decimal | None = self._registry.hook.llmstack_price(model=model, usage=usage)
+            price: Decimal | None = self._registry.hook.llmstack_price(model=model, usage=usage, call=call)
         except Exception as error:  # noqa: BLE001 - an unknown price is no reason to lose a reply
-            self._failed("llmstack_price", error)
+            self._observers.failed("llmstack_price", error)
             return None
         return price
 

@@ -15,6 +15,8 @@ from llmstack._core.reply import Reply
 from llmstack._core.transport import Engine
 from llmstack._drivers.stream import AsyncStream, Stream
 from llmstack._drivers.tap import stream_base, tap_class
+from llmstack._wire.finish import finished
+from llmstack._wire.parse import UNPARSED
 from llmstack._wire.replay import replay
 from llmstack._wire.request import SDKRequest, bare_request
 from llmstack._wire.sdk import own_stream_class, process
@@ -42,8 +44,10 @@ def answer(call: Call, engine: Engine) -> Flow[Any]:
         if reply is None and engine.layered and call.raw:
             # A raw response shows status and headers, so it must be the last attempt's.
             yield from exchange.prime()
-        response = _tapped(call, exchange) if reply is None else _response(call, reply)
-        result = yield from _processed(call, response)
+        result = UNPARSED if reply is None else finished(call, reply)
+        if result is UNPARSED:
+            response = _tapped(call, exchange) if reply is None else _response(call, reply)
+            result = yield from _processed(call, response)
     except BaseException as error:
         yield from exchange.close()
         exchange.books.close(error=error)
@@ -56,6 +60,10 @@ def answer(call: Call, engine: Engine) -> Flow[Any]:
 def _under_way(call: Call, engine: Engine) -> Call:
     """The call with its time running."""
     now = call.progress.now = engine.clock.monotonic
+    call.progress.price = engine.price
+    call.progress.transport = engine.transport.name
+    if engine.place is not None:
+        call = call.at(engine.place)
     options = call.options
     if not options:
         return call
@@ -100,16 +108,21 @@ def _tapped(call: Call, exchange: Exchange) -> Any:
     if attached is not None:
         return attached
     # Nothing was sent (a layer answered at once) or it did not come by HTTP.
-    headers = {"content-type": "text/event-stream"}
+    early = {} if exchange.early is None else _without_lengths(exchange.early)
+    headers = {**early, "content-type": "text/event-stream"}
     return httpx2.Response(200, headers=headers, stream=tap, request=bare_request(call))
 
 
 def _response(call: Call, reply: Reply) -> Any:
     if reply.native is not None:
         return reply.native
-    headers = {k: v for k, v in reply.headers.items() if k.lower() not in _LENGTHS}
-    headers.setdefault("content-type", "application/json")
+    headers = {"content-type": "application/json", **_without_lengths(reply)}
     return httpx2.Response(reply.status, headers=headers, content=reply.content or b"", request=bare_request(call))
+
+
+def _without_lengths(reply: Reply) -> dict[str, str]:
+    """The reply's headers without those that told of the bytes they came with."""
+    return {name.lower(): value for name, value in reply.headers.items() if name.lower() not in _LENGTHS}
 
 
 _LENGTHS = frozenset({"content-length", "content-encoding", "transfer-encoding"})
@@ -127,6 +140,7 @@ def replayed(call: Call, reply: Reply) -> Sequence[ServerSentEvent]:
         message = "the reply has no JSON object, so it cannot be given as the stream that was asked for"
         raise ReplayError(message, call=call.info)
     try:
-        return replay(call.endpoint, reply.body, call.params)
+        piece = 0 if reply.pace is None else reply.pace.characters
+        return replay(call.endpoint, reply.body, call.params, piece=piece)
     except ValueError as error:
         raise ReplayError(str(error), call=call.info) from error

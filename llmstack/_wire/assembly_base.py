@@ -9,6 +9,7 @@ of one: so a search may find too much but never too little.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ _OVERHEAD: Final = 160
 _usage_object = re.compile(r'"usage"\s*:\s*\{').search
 
 
-class Assembly:
+class Assembly(ABC):
     """Watches the events of a streamed reply and puts the whole reply together.
 
     Attributes:
@@ -112,13 +113,13 @@ class Assembly:
         """
         return self._usage
 
+    @abstractmethod
     def complete(self) -> bool:
         """Tell whether the reply is whole.
 
         Returns:
             False if its end was not seen, or if any of it was an error or could not be read.
         """
-        raise NotImplementedError
 
     def events(self) -> Sequence[ServerSentEvent]:
         """Return the events seen.
@@ -132,11 +133,8 @@ class Assembly:
         if event.data.startswith("[DONE]"):
             self.done = self._stopped = True
             return None
-        value = parse(event.data)
-        if value is MALFORMED:
-            self._failed = True
-            return None
-        if not isinstance(value, dict):
+        value = self._object(event)
+        if value is None:
             return None
         # The SDK looks for errors in all events but those named thread.*: openai/_streaming.py, Stream.__stream__.
         if (error := value.get("error")) and not (event.event or "").startswith("thread."):
@@ -157,34 +155,37 @@ class Assembly:
     def _learn(self, event: ServerSentEvent) -> None:
         if event.data.startswith("[DONE]"):
             return
+        value = self._object(event)
+        if value is not None:
+            self._track(value)
+
+    def _object(self, event: ServerSentEvent) -> dict[str, Any] | None:
+        """Parse an event; None if it is not an object. Malformed text is remembered."""
         value = parse(event.data)
         if value is MALFORMED:
             self._failed = True
-        elif isinstance(value, dict):
-            self._track(value)
+        return value if isinstance(value, dict) else None
 
     def _values(self) -> list[dict[str, Any]]:
-        """Parse the kept events; whatever is not an object is left out, and malformed text is remembered."""
+        """Parse the kept events; whatever is not an object is left out."""
         values: list[dict[str, Any]] = []
         for event in self._events:
             if event.data.startswith("[DONE]"):
                 break
-            value = parse(event.data)
-            if value is MALFORMED:
-                self._failed = True
-            elif isinstance(value, dict):
+            value = self._object(event)
+            if value is not None:
                 values.append(value)
         return values
 
     # what differs from endpoint to endpoint
 
+    @abstractmethod
     def _study(self, event: ServerSentEvent, value: dict[str, Any]) -> object | None:
         """Set the flags and the usage from an event; return it if it is an error in the endpoint's own form."""
-        raise NotImplementedError
 
-    def _track(self, value: dict[str, Any]) -> None:
+    def _track(self, value: dict[str, Any]) -> None:  # noqa: B027 - most endpoints need nothing
         """Learn from an event that is not kept whatever `complete` needs."""
 
+    @abstractmethod
     def _merge(self) -> dict[str, Any] | None:
         """Put the kept events together."""
-        raise NotImplementedError

@@ -6,7 +6,8 @@ where a streamed and a plain answer are known to differ, the result is the plain
 
 from __future__ import annotations
 
-from typing import Any
+from abc import abstractmethod
+from typing import Any, ClassVar
 
 from llmstack._wire.assembly_base import LIMIT, Assembly
 from llmstack._wire.chunk import objects
@@ -17,9 +18,15 @@ __all__ = ["ChatAssembly", "ChoicesAssembly"]
 
 
 class ChoicesAssembly(Assembly):
-    """What chat and legacy completions have in common: chunks of choices, each with its finish_reason."""
+    """What chat and legacy completions have in common: chunks of choices, each with its finish_reason.
+
+    Attributes:
+        kind: The plain answer's `object`.
+    """
 
     __slots__ = ("_choices", "_finished")
+
+    kind: ClassVar[str]
 
     def __init__(self, *, limit: int = LIMIT, choices: int = 1) -> None:
         """Start before the first event.
@@ -56,9 +63,27 @@ class ChoicesAssembly(Assembly):
             index = index_of(choice)
             self._finished[index] = self._finished.get(index, False) or choice.get("finish_reason") is not None
 
+    def _merge(self) -> dict[str, Any] | None:
+        chunks = self._values()
+        if not chunks:
+            return None
+        gathered: dict[int, dict[str, Any]] = {}
+        for choice in choices_of(chunks):
+            self._gather(gathered.setdefault(index_of(choice), {}), choice)
+        choices = [self._choice(index, gathered[index]) for index in sorted(gathered)]
+        return envelope(self.kind, chunks, choices)
+
+    @abstractmethod
     def _carries(self, choice: dict[str, Any]) -> bool:
         """Tell whether a choice of a chunk has something of the answer in it."""
-        raise NotImplementedError
+
+    @abstractmethod
+    def _gather(self, total: dict[str, Any], choice: dict[str, Any]) -> None:
+        """Add one choice of one chunk to what its choice has so far."""
+
+    @abstractmethod
+    def _choice(self, index: int, total: dict[str, Any]) -> dict[str, Any]:
+        """Make the plain answer's choice from the gathered one."""
 
 
 class ChatAssembly(ChoicesAssembly):
@@ -66,54 +91,45 @@ class ChatAssembly(ChoicesAssembly):
 
     __slots__ = ()
 
+    kind = "chat.completion"
+
     def _carries(self, choice: dict[str, Any]) -> bool:
         delta = choice.get("delta")
         return isinstance(delta, dict) and any(value and key != "role" for key, value in delta.items())
 
-    def _merge(self) -> dict[str, Any] | None:
-        chunks = self._values()
-        if not chunks:
-            return None
-        gathered: dict[int, dict[str, Any]] = {}
-        for choice in choices_of(chunks):
-            _gather(gathered.setdefault(index_of(choice), {"message": {}}), choice)
-        choices = [_choice(index, gathered[index]) for index in sorted(gathered)]
-        return envelope("chat.completion", chunks, choices)
+    def _gather(self, total: dict[str, Any], choice: dict[str, Any]) -> None:
+        total.setdefault("message", {})
+        for key, value in choice.items():
+            if value is None or key == "index":
+                continue
+            if key == "delta":
+                if isinstance(value, dict):
+                    accumulate(total["message"], value)
+            elif key == "logprobs":
+                if isinstance(value, dict):
+                    accumulate(total.setdefault(key, {}), value)
+            elif isinstance(value, dict) and isinstance(total.get(key), dict):
+                total[key] = {**total[key], **value}  # content_filter_results come category by category
+            else:
+                total[key] = value
 
-
-def _gather(total: dict[str, Any], choice: dict[str, Any]) -> None:
-    """Add one choice of one chunk to what its choice has so far."""
-    for key, value in choice.items():
-        if value is None or key == "index":
-            continue
-        if key == "delta":
-            if isinstance(value, dict):
-                accumulate(total["message"], value)
-        elif key == "logprobs":
-            if isinstance(value, dict):
-                accumulate(total.setdefault(key, {}), value)
-        elif isinstance(value, dict) and isinstance(total.get(key), dict):
-            total[key] = {**total[key], **value}  # content_filter_results come category by category
-        else:
-            total[key] = value
-
-
-def _choice(index: int, total: dict[str, Any]) -> dict[str, Any]:
-    """Make the plain answer's choice from the gathered one."""
-    message = {"role": "assistant", "content": None, "refusal": None, **joined(total.pop("message"))}
-    if "tool_calls" in message:
-        calls = [_call(call) for call in objects(message["tool_calls"])]
-        if calls:
-            message["tool_calls"] = calls
-        else:
-            del message["tool_calls"]
-    if not message["content"] and any(message.get(key) for key in ("tool_calls", "function_call", "refusal", "audio")):
-        message["content"] = None  # the stream opens with "", the plain answer has null
-    logprobs = total.pop("logprobs", None)
-    if logprobs is not None:
-        logprobs = {"content": None, "refusal": None, **joined(logprobs)}
-    reason = total.pop("finish_reason", None)
-    return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": reason, **total}
+    def _choice(self, index: int, total: dict[str, Any]) -> dict[str, Any]:
+        message = {"role": "assistant", "content": None, "refusal": None, **joined(total.pop("message"))}
+        if "tool_calls" in message:
+            calls = [_call(call) for call in objects(message["tool_calls"])]
+            if calls:
+                message["tool_calls"] = calls
+            else:
+                del message["tool_calls"]
+        if not message["content"] and any(
+            message.get(key) for key in ("tool_calls", "function_call", "refusal", "audio")
+        ):
+            message["content"] = None  # the stream opens with "", the plain answer has null
+        logprobs = total.pop("logprobs", None)
+        if logprobs is not None:
+            logprobs = {"content": None, "refusal": None, **joined(logprobs)}
+        reason = total.pop("finish_reason", None)
+        return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": reason, **total}
 
 
 def _call(call: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmstack._wire.assembly_chat import ChoicesAssembly, choices_of, envelope, index_of
+from llmstack._wire.assembly_chat import ChoicesAssembly
 from llmstack._wire.delta import accumulate, joined
 
 __all__ = ["CompletionsAssembly"]
@@ -15,23 +15,17 @@ class CompletionsAssembly(ChoicesAssembly):
 
     __slots__ = ()
 
+    kind = "text_completion"
+
     def _carries(self, choice: dict[str, Any]) -> bool:
         return bool(choice.get("text"))
 
-    def _merge(self) -> dict[str, Any] | None:
-        chunks = self._values()
-        if not chunks:
-            return None
-        gathered: dict[int, dict[str, Any]] = {}
-        for choice in choices_of(chunks):
-            total = gathered.setdefault(index_of(choice), {})
-            reason = choice.pop("finish_reason", None)
-            choice.pop("index", None)
-            accumulate(total, choice)
-            if reason is not None:
-                total["finish_reason"] = reason
-        choices = [
-            {"text": "", "index": index, "logprobs": None, "finish_reason": None, **joined(gathered[index])}
-            for index in sorted(gathered)
-        ]
-        return envelope("text_completion", chunks, choices)
+    def _gather(self, total: dict[str, Any], choice: dict[str, Any]) -> None:
+        reason = choice.pop("finish_reason", None)
+        choice.pop("index", None)
+        accumulate(total, choice)
+        if reason is not None:
+            total["finish_reason"] = reason
+
+    def _choice(self, index: int, total: dict[str, Any]) -> dict[str, Any]:
+        return {"text": "", "index": index, "logprobs": None, "finish_reason": None, **joined(total)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from llmstack._core.call import CallInfo
+from llmstack._core.call_info import CallInfo
 from llmstack.errors import BodyConsumedError
 
 

@@ -12,6 +12,7 @@ import httpx2
 from llmstack._core.call import EMPTY, Call, RawMode, new_id
 from llmstack._core.options import HEADER_PREFIX, current_options, options_from_headers
 from llmstack._wire.body import BodyReplay
+from llmstack._wire.credential import credential_of, settings_of
 from llmstack._wire.endpoint import endpoint_of
 from llmstack._wire.sdk import (
     DEFAULT_MAX_RETRIES,
@@ -56,6 +57,16 @@ class SDKRequest:
     query: Mapping[str, Any]
     timeout: Any
     max_retries: int | None
+
+    @property
+    def credential(self) -> str:
+        """See `Call.credential`."""
+        return credential_of(self.client)
+
+    @property
+    def settings(self) -> str:
+        """See `Call.settings`."""
+        return settings_of(self.client)
 
     def aside(self, path: str, params: Mapping[str, Any], headers: Mapping[str, Any]) -> SDKRequest:
         """The request for what a layer asks on behalf of a call: without the files and the body that it came with."""

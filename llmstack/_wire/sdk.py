@@ -1,4 +1,4 @@
-"""The SDK's internals that llmstack touches, all of them, in one file.
+"""The SDK's internals that llmstack touches, in one file; those that it can do without are in `sdk_hot`.
 
 Everything else uses the SDK's public API. These names are the same in openai 3.3 and 3.52 (the suite runs at both
 ends); should one of them be missing, importing this file says so at once, instead of failing inside a call.
@@ -11,6 +11,7 @@ import re
 import ssl
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, get_args, get_origin
 
@@ -31,16 +32,22 @@ __all__ = [
     "Omit",
     "api_error",
     "body_error",
+    "client_settings",
+    "client_state",
     "final_cast",
     "is_legacy_httpx",
     "last_error",
     "merged_body",
+    "names_secret",
+    "on_its_own",
     "own_headers",
     "own_stream_class",
     "process",
+    "secrets_in",
     "secrets_of",
     "secrets_sent",
     "sends_idempotency_key",
+    "status_error",
     "translated",
     "validation_error",
 ]
@@ -159,26 +166,100 @@ def last_error(client: Any, signal: NoTimeLeft, options: FinalRequestOptions, re
     return translated(cause, request) if isinstance(cause, Exception) else APITimeoutError(request=request)
 
 
+def status_error(response: Any) -> Exception:
+    """The error that the SDK raises for a response whose status is no success; its body has been read."""
+    client: Any = openai.OpenAI.__new__(openai.OpenAI)  # the SDK makes it of the response alone
+    error: Exception = client._make_status_error_from_response(response)  # noqa: SLF001 - see the head
+    return error
+
+
 def own_headers(client: Any) -> Mapping[str, Any]:
     """The default headers that the program gave its client, by argument or in ``OPENAI_CUSTOM_HEADERS``."""
     return client._custom_headers or {}  # noqa: SLF001 - see the head
+
+
+def on_its_own(client: Any, headers: Mapping[str, str], *, token: str | None = None, provider: Any = None) -> None:
+    """Take off what the SDK put on a client from the environment: it belongs to another account.
+
+    Args:
+        client: The client.
+        headers: The headers that it is to have.
+        token: For Azure clients: the token that they are to have.
+        provider: The same: the function that gives tokens.
+    """
+    client.organization = client.project = client.admin_api_key = client.webhook_secret = None
+    client._custom_headers = dict(headers)  # noqa: SLF001 - see the head
+    if hasattr(client, "_azure_ad_token"):
+        client._azure_ad_token = token  # noqa: SLF001 - see the head
+        client._azure_ad_token_provider = provider  # noqa: SLF001 - see the head
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """What a client adds to each of its requests.
+
+    Attributes:
+        keys: Its keys by name, as far as they are known.
+        sources: Where other keys come from: functions, clients that fetch them.
+        extra: Name and value of its other headers and its query; some of them may be keys, too.
+    """
+
+    keys: tuple[tuple[str, str], ...]
+    sources: tuple[Any, ...]
+    extra: tuple[tuple[str, str], ...]
+
+
+def client_settings(client: Any) -> ClientSettings:
+    """What a client adds to each of its requests."""
+    names = ("api_key", "admin_api_key", "_azure_ad_token")
+    given = [(name, getattr(client, name, None)) for name in names]
+    function = getattr(client, "_api_key_provider", None)
+    keys = [(name, key) for name, key in given if isinstance(key, str) and not (function and name == "api_key")]
+    sources = [function, getattr(client, "_azure_ad_token_provider", None)]
+    if any(getattr(client, name, None) is not None for name in ("workload_identity", "_provider")):
+        sources.append(client)
+    headers = {"openai-organization": client.organization, "openai-project": client.project}
+    headers |= {name.lower(): value for name, value in own_headers(client).items()}
+    query = {f"query-{name}": value for name, value in client.default_query.items()}
+    address = [(f"@{i}", secret) for i, secret in enumerate(secrets_in(client.base_url))]
+    return ClientSettings(
+        keys=(*keys, *address),
+        sources=tuple(source for source in sources if source is not None),
+        extra=tuple((name, _told(value)) for name, value in (headers | query).items() if value is not None),
+    )
+
+
+def client_state(client: Any) -> tuple[Any, ...]:
+    """What `client_settings` are made of: as long as this stays the same, so do they."""
+    state = vars(client)
+    headers, query = state.get("_custom_headers"), state.get("_custom_query")
+    return (*map(state.get, _SETTINGS), dict(headers or {}), dict(query or {}))
+
+
+_SETTINGS = ("api_key", "_api_key_provider", "admin_api_key", "_azure_ad_token", "_azure_ad_token_provider",
+             "organization", "project", "workload_identity", "_provider", "_base_url")  # fmt: skip
+
+
+def _told(value: object) -> str:
+    """The value of a header; leaving one out is a value, too."""
+    return "(omitted)" if isinstance(value, Omit) else str(value)
 
 
 def secrets_of(client: Any) -> list[str]:
     """The secrets that a client was made with: keys, and the password of its address."""
     names = ("api_key", "admin_api_key", "webhook_secret", "_azure_ad_token")
     given = [getattr(client, name, None) for name in names]
-    return [secret for secret in given if isinstance(secret, str)] + _secrets_in(client.base_url)
+    return [secret for secret in given if isinstance(secret, str)] + secrets_in(client.base_url)
 
 
 def secrets_sent(request: Any) -> list[str]:
     """The keys in the headers of a request: those that come from a provider function are known from here only."""
     told = [value for name, value in request.headers.raw if _names_secret(name)]
     # Without the scheme, such as "Bearer" or "Basic".
-    return [value.rpartition(b" ")[2].decode("latin-1") for value in told] + _secrets_in(request.url)
+    return [value.rpartition(b" ")[2].decode("latin-1") for value in told] + secrets_in(request.url)
 
 
-def _secrets_in(url: Any) -> list[str]:
+def secrets_in(url: Any) -> list[str]:
     """The password in an address, as it is and as it is written there, and the keys in its query."""
     if not url.userinfo and not url.query:
         return []
@@ -188,6 +269,11 @@ def _secrets_in(url: Any) -> list[str]:
         written,
         *(value for name, value in url.params.multi_items() if _names_secret(name.encode())),
     ]
+
+
+def names_secret(name: str) -> bool:
+    """Whether a header, or a field of a query, is named as one that holds a key."""
+    return _names_secret(name.encode("utf-8", "replace"))
 
 
 @lru_cache(maxsize=256)

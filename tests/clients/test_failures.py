@@ -267,40 +267,42 @@ def each(faults: Any, programs: Any) -> Any:
     return decorate
 
 
+def compare(faults: dict[str, Order], fault: str, program: Any) -> None:
+    theirs = observed(openai.OpenAI, faults[fault], program)
+    for name, stack in KINDS.items():
+        ours = observed(llmstack.OpenAI, faults[fault], program, stack=stack())
+        assert_like_the_sdks(ours, theirs, name, fault, program)
+
+
+async def acompare(faults: dict[str, Order], fault: str, program: Any) -> None:
+    theirs = await aobserved(openai.AsyncOpenAI, faults[fault], program)
+    for name, stack in KINDS.items():
+        ours = await aobserved(llmstack.AsyncOpenAI, faults[fault], program, stack=stack())
+        assert_like_the_sdks(ours, theirs, name, fault, program)
+
+
 @each(FAULTS, WHOLE)
 def test_a_failure_equals_the_sdks(fault: str, program: Any) -> None:
     """Error statuses, malformed bodies, broken connections; the connection is as usable afterwards."""
-    theirs = observed(openai.OpenAI, FAULTS[fault], program)
-    for name, stack in KINDS.items():
-        ours = observed(llmstack.OpenAI, FAULTS[fault], program, stack=stack())
-        assert_like_the_sdks(ours, theirs, name, fault, program)
+    compare(FAULTS, fault, program)
 
 
 @each(FAULTS, WHOLE)
 async def test_an_async_failure_equals_the_sdks(fault: str, program: Any) -> None:
     """The same with async clients."""
-    theirs = await aobserved(openai.AsyncOpenAI, FAULTS[fault], program)
-    for name, stack in KINDS.items():
-        ours = await aobserved(llmstack.AsyncOpenAI, FAULTS[fault], program, stack=stack())
-        assert_like_the_sdks(ours, theirs, name, fault, program)
+    await acompare(FAULTS, fault, program)
 
 
 @each(STREAM_FAULTS, STREAMS)
 def test_a_failing_stream_equals_the_sdks(fault: str, program: Any) -> None:
     """What was delivered before stays; then the same error, or the same quiet end."""
-    theirs = observed(openai.OpenAI, STREAM_FAULTS[fault], program)
-    for name, stack in KINDS.items():
-        ours = observed(llmstack.OpenAI, STREAM_FAULTS[fault], program, stack=stack())
-        assert_like_the_sdks(ours, theirs, name, fault, program)
+    compare(STREAM_FAULTS, fault, program)
 
 
 @each(STREAM_FAULTS, STREAMS)
 async def test_an_async_failing_stream_equals_the_sdks(fault: str, program: Any) -> None:
     """The same with async clients."""
-    theirs = await aobserved(openai.AsyncOpenAI, STREAM_FAULTS[fault], program)
-    for name, stack in KINDS.items():
-        ours = await aobserved(llmstack.AsyncOpenAI, STREAM_FAULTS[fault], program, stack=stack())
-        assert_like_the_sdks(ours, theirs, name, fault, program)
+    await acompare(STREAM_FAULTS, fault, program)
 
 
 RETRIED: dict[str, Order] = {

@@ -1,0 +1,162 @@
+"""What is measured: calls of several kinds. A case does a batch of them and says how many units that was."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from benchmarks.answers import EVENTS, INPUTS
+from benchmarks.subject import Subject
+
+MODEL = "gpt-5-mini"
+SYSTEM = {"role": "system", "content": "You are a helpful assistant. Answer briefly and to the point."}
+TURN = "The quick brown fox jumps over the lazy dog, and what it finds there is a stack of turtles."
+BEFORE = [SYSTEM]
+LONG = [SYSTEM, *({"role": ("user", "assistant")[i % 2], "content": f"{i}: {TURN}"} for i in range(98))]
+PAGES = (TURN + "\n") * (100_000 // (len(TURN) + 1))
+TOOLS: list[Any] = [
+    {
+        "type": "function",
+        "function": {
+            "name": f"look_up_{i}",
+            "description": "Look something up in one of the catalogues.",
+            "parameters": {
+                "type": "object",
+                "properties": {"query": {"type": "string"}, "limit": {"type": "integer", "minimum": 1}},
+                "required": ["query"],
+                "additionalProperties": False,
+            },
+        },
+    }
+    for i in range(5)
+]
+TEXTS = [f"{i}: {TURN}" for i in range(INPUTS)]
+
+Batch = Callable[[Subject], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A kind of call.
+
+    Attributes:
+        name: What it is called in the table.
+        unit: What the microseconds are for.
+        work: Does a batch; a coroutine function if it is async.
+        units: Units in a batch.
+        target: The ratio to bare that all plugins together are to stay under; None if none was set.
+        empty_target: The same for a stack without plugins.
+        aiohttp: True if it runs on aiohttp (the bare SDK it is compared with does not).
+    """
+
+    name: str
+    unit: str
+    work: Batch
+    units: int
+    target: float | None = None
+    empty_target: float | None = None
+    aiohttp: bool = False
+
+
+_numbers = count()
+
+
+def question() -> str:
+    """One that nobody has asked before: no cache has its answer."""
+    return f"What is a stack? ({next(_numbers)})"
+
+
+def messages(before: list[Any] = BEFORE, text: str = "") -> list[Any]:
+    return [*before, {"role": "user", "content": text + question()}]
+
+
+def chat(times: int, *, before: list[Any] = BEFORE, text: str = "", **more: Any) -> Batch:
+    def work(subject: Subject) -> None:
+        for _ in range(times):
+            subject.sync().chat.completions.create(model=MODEL, messages=messages(before, text), **more)
+
+    return work
+
+
+def responses(times: int) -> Batch:
+    def work(subject: Subject) -> None:
+        for _ in range(times):
+            subject.sync().responses.create(model=MODEL, input=question())
+
+    return work
+
+
+def embeddings(times: int) -> Batch:
+    def work(subject: Subject) -> None:
+        for _ in range(times):
+            subject.sync().embeddings.create(model="text-embedding-3-small", input=[*TEXTS[1:], question()])
+
+    return work
+
+
+def chat_stream(subject: Subject) -> None:
+    for _ in subject.sync().chat.completions.create(model=MODEL, messages=messages(), stream=True):
+        pass
+
+
+def responses_stream(subject: Subject) -> None:
+    for _ in subject.sync().responses.create(model=MODEL, input=question(), stream=True):
+        pass
+
+
+def in_flight(width: int, times: int, http: str = "default") -> Batch:
+    """So many tasks, each making calls one after the other."""
+
+    async def work(subject: Subject) -> None:
+        client = subject.aio(http)
+
+        async def calls() -> None:
+            for _ in range(times):
+                await client.chat.completions.create(model=MODEL, messages=messages())
+
+        await _all(calls() for _ in range(width))
+
+    return work
+
+
+def streams(width: int, http: str = "default", path: str = "/v1") -> Batch:
+    async def work(subject: Subject) -> None:
+        client = subject.aio(http, path)
+
+        async def read() -> None:
+            stream = await client.chat.completions.create(model=MODEL, messages=messages(), stream=True)
+            async for _ in stream:
+                pass
+
+        await _all(read() for _ in range(width))
+
+    return work
+
+
+async def _all(works: Any) -> None:
+    coroutines: list[Coroutine[Any, Any, None]] = list(works)
+    await (coroutines[0] if len(coroutines) == 1 else asyncio.gather(*coroutines))
+
+
+CHUNKS = EVENTS["/chat/completions"]
+CASES = [
+    Case("sync, one at a time", "call", chat(100), 100, 0.50, 0.45),
+    Case("async, one at a time", "call", in_flight(1, 60), 60),
+    Case("async, 64 in flight", "call", in_flight(64, 2), 128, 0.60),
+    Case("async, 64 in flight, aiohttp", "call", in_flight(64, 2, "aiohttp"), 128, 0.30, aiohttp=True),
+    Case("async, 256 in flight", "call", in_flight(256, 1), 256),
+    Case("streamed chunk, sync", "chunk", chat_stream, CHUNKS, 0.15),
+    Case("streamed chunk, async", "chunk", streams(1), CHUNKS, 0.20),
+    Case("streamed chunk, async, aiohttp", "chunk", streams(1, "aiohttp"), CHUNKS, 0.15, aiohttp=True),
+    Case("64 paced streams", "chunk", streams(64, path="/paced/v1"), 64 * CHUNKS),
+    Case("64 paced streams, aiohttp", "chunk", streams(64, "aiohttp", "/paced/v1"), 64 * CHUNKS, 0.40, aiohttp=True),
+    Case("100-message conversation", "call", chat(10, before=LONG), 10, 0.15),
+    Case("100 KB message", "call", chat(30, text=PAGES), 30, 0.65),
+    Case("5 tools", "call", chat(40, tools=TOOLS), 40),
+    Case("Responses", "call", responses(50), 50, 0.50),
+    Case("Responses, streamed event", "event", responses_stream, EVENTS["/responses"], 0.20),
+    Case("embeddings of 100 inputs", "call", embeddings(10), 10),
+]
