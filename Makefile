@@ -1,4 +1,5 @@
-# Needs Python 3.11 or newer, git and make. Each target sets up what it needs; `make` lists them.
+# Needs Python 3.11 or newer, git and make; redis-server, too, or the tests that need it are skipped. Each target sets up
+# what else it needs; `make` lists them.
 
 # Interpreters to try, in this order. One by name: make test PYTHON=python3.13
 PYTHON ?= python3 python3.13 python3.12 python3.11
@@ -36,7 +37,7 @@ format: .venv/.stamp ## Repair style and formatting where a tool can
 
 types: .venv/.stamp ## Check types, with mypy and with pyright
 	@status=0; \
-	.venv/bin/mypy llmstack benchmarks $(wildcard tests/typing) || status=1; \
+	.venv/bin/mypy llmstack benchmarks $(wildcard tests/typing plugins/*/llmstack_*) || status=1; \
 	.venv/bin/pyright || status=1; \
 	exit $$status
 
@@ -50,13 +51,16 @@ clean: ## Remove the environments and all caches
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- environments -----------------------------------------------------------------------------------------------------
+# The project, and each package in plugins/.
+PROJECTS := ./pyproject.toml $(wildcard plugins/*/pyproject.toml)
+
 # A stamp means: made here, from these files, to the end. A folder without one (half made, or made by another tool and
 # perhaps without pip) is made anew; one that is only out of date is brought up to date.
 
-.venv/.stamp: requirements.lock pyproject.toml
+.venv/.stamp: requirements.lock $(PROJECTS)
 	$(make-environment)
 
-.venv-lowest/.stamp: requirements-lowest.lock pyproject.toml
+.venv-lowest/.stamp: requirements-lowest.lock $(PROJECTS)
 	$(make-environment)
 
 define make-environment
@@ -81,7 +85,7 @@ fi; \
 echo "Installing $< into $$environment"; \
 rm -f $@; \
 $$environment/bin/python -m pip install --quiet --require-hashes -r $<; \
-$$environment/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .; \
+$$environment/bin/python -m pip install --quiet --no-deps --no-build-isolation $(addprefix -e ,$(dir $(PROJECTS))); \
 $$environment/bin/python -m pip check; \
 touch $@
 endef
@@ -97,7 +101,7 @@ LOCK = $(COMPILE) --group dev --generate-hashes --no-emit-index-url $(UPGRADE)
 lock: $(if $(filter .venv-uv/%,$(UV)),.venv-uv/bin/uv) ## Write both requirements files anew from pyproject.toml
 	$(LOCK) -o requirements.lock
 	lowest=$$(mktemp) && trap 'rm -f "$$lowest"' EXIT && \
-	$(COMPILE) --no-deps --no-annotate --resolution lowest-direct > "$$lowest" && \
+	$(COMPILE) --group plugins --no-deps --no-annotate --resolution lowest-direct > "$$lowest" && \
 	$(LOCK) -c "$$lowest" --no-annotate -o requirements-lowest.lock
 	@! grep -n '://' requirements.lock requirements-lowest.lock
 

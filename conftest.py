@@ -1,5 +1,6 @@
 """The code in README.md and docs/ runs with the tests, against the local server. And no test may let a secret out."""
 
+import logging
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -23,7 +24,31 @@ def service(documented_service: LocalServer, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("OPENAI_BASE_URL", documented_service.base_url)
 
 
-pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser()], patterns=["*.md"], fixtures=["service"]).pytest()
+@pytest.fixture(scope="module")
+def logging_as_it_was() -> Iterator[None]:
+    """A page is one program, which may set up logging; what follows it begins without."""
+
+    def known() -> list[logging.Logger]:
+        named = logging.root.manager.loggerDict.values()
+        return [logging.root, *(logger for logger in named if isinstance(logger, logging.Logger))]
+
+    before = {logger: (logger.level, logger.propagate, logger.disabled, logger.handlers[:]) for logger in known()}
+    yield
+    for logger in known():
+        level, propagate, disabled, handlers = before.get(logger, (logging.NOTSET, True, False, []))
+        logger.setLevel(level)
+        logger.propagate, logger.disabled = propagate, disabled
+        for handler in logger.handlers[:]:
+            if handler not in handlers:
+                logger.removeHandler(handler)
+                handler.close()
+        for handler in handlers:
+            logger.addHandler(handler)  # nothing if it is there still
+
+
+pytest_collect_file = Sybil(
+    parsers=[PythonCodeBlockParser()], patterns=["*.md"], fixtures=["service", "logging_as_it_was"]
+).pytest()
 
 KEY, WORDS = "not-a-key", "private words"
 """What tests use as keys and as customers' words where these must not be seen."""

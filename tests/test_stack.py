@@ -44,7 +44,7 @@ def test_a_list_is_taken_as_written_outer_first():
 
 def test_the_default_stack_is_in_its_declared_order():
     """What a client without stack= gets."""
-    assert list(Stack.default().plugins) == ["retry", "logging", "sentry"]
+    assert list(Stack.default().plugins) == ["validation", "budget", "retry", "logging", "sentry"]
 
 
 def test_explain_shows_name_stage_and_class():
@@ -145,12 +145,12 @@ def test_a_price_comes_from_the_first_plugin_that_knows():
 
     class Ignorant:
         @hookimpl
-        def llmstack_price(self, model, usage):
+        def llmstack_price(self, model, usage, call):
             return None
 
     class Dear:
         @hookimpl
-        def llmstack_price(self, model, usage):
+        def llmstack_price(self, model, usage, call):
             return Decimal("0.5") * usage.output_tokens
 
     recorder = Recorder()
@@ -164,7 +164,7 @@ def test_a_price_hook_that_raises_leaves_the_cost_unknown():
 
     class Broken:
         @hookimpl
-        def llmstack_price(self, model, usage):
+        def llmstack_price(self, model, usage, call):
             raise ZeroDivisionError
 
     recorder = Recorder()

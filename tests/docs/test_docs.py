@@ -7,9 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from llmstack import effects, errors, events, hookspecs, options, testing
-from llmstack._core.call import CallInfo
-from llmstack.middleware import CircuitBreaker, Logging, Moderation, Retry, RetryBudget, Sentry, Validation
+from llmstack import effects, errors, events, hookspecs, options, testing, transports
+from llmstack._core.call_info import CallInfo
+from llmstack.middleware import (
+    Budget,
+    Cache,
+    CircuitBreaker,
+    Logging,
+    Moderation,
+    Retry,
+    RetryBudget,
+    Sentry,
+    Validation,
+)
+from llmstack.middleware.budget import BudgetAlert, BudgetDegraded, BudgetExceeded, BudgetUnavailable, CostBooked
+from llmstack.middleware.cache import CacheHit, CacheMissed, CacheStored
 from llmstack.middleware.logging import attempt_fields, call_fields
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,6 +77,10 @@ def test_the_fields_of_a_calls_info_are_listed():
         (Sentry, "sentry"),
         (Validation, "validation"),
         (Moderation, "moderation"),
+        (transports.OpenAITransport, "transport-openai"),
+        (transports.AzureTransport, "transport-azure"),
+        (Cache, "cache"),
+        (Budget, "budget"),
     ],
 )
 def test_every_option_of_a_plugin_has_a_row(plugin, where):
@@ -94,13 +110,20 @@ def test_every_logged_field_is_listed():
 @pytest.mark.parametrize("effect", [name for name in effects.__all__ if name.islower()])
 def test_every_effect_has_a_row(effect):
     """What a layer may ask for."""
-    assert f"`yield from {effect}(" in page("effects")
+    assert re.search(rf"`(yield from {effect}|{effect}|await {effect})\(", page("effects"))
 
 
 @pytest.mark.parametrize("name", testing.__all__)
 def test_the_testing_kit_is_listed(name):
     """It is public."""
     assert re.search(rf"`{name}[`(]", page("testing"))
+
+
+@pytest.mark.parametrize("name", transports.__all__)
+def test_every_transport_and_part_of_one_is_listed(name):
+    """What a program may choose from, and what one of its own is made of."""
+    told = page("transports") + page("transport-chat")
+    assert re.search(rf"\b{name}\b", told)
 
 
 @pytest.mark.parametrize("path", [ROOT / "README.md", *PAGES], ids=lambda path: path.name)
@@ -119,3 +142,18 @@ def test_every_page_is_in_the_index():
     """And so can be found."""
     listed = page("index")
     assert [p.name for p in PAGES if p.name != "index.md" and f"({p.name})" not in listed] == []
+
+
+@pytest.mark.parametrize(
+    ("event", "where"),
+    [
+        *((event, "cache") for event in (CacheHit, CacheMissed, CacheStored)),
+        *((event, "budget") for event in (BudgetAlert, BudgetDegraded, BudgetExceeded, BudgetUnavailable, CostBooked)),
+    ],
+)
+def test_every_event_of_a_plugin_has_a_line_with_its_fields(event, where):
+    """On its own page."""
+    shown = [field.name for field in dataclasses.fields(event) if field.name != "call"]
+    line = re.search(rf"^\| `{event.__name__}` \| .+ \| (.+) \|$", page(where), re.MULTILINE)
+    assert line
+    assert re.findall(r"`(\w+)`", line[1]) == shown

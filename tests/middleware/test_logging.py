@@ -54,7 +54,7 @@ class Prices:
     """A plugin that knows one price."""
 
     @hookimpl
-    def llmstack_price(self, model, usage):
+    def llmstack_price(self, model, usage, call):
         """A hundredth of a dollar for a thousand tokens."""
         return Decimal("0.00001") * usage.total_tokens
 

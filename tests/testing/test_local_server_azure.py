@@ -16,18 +16,6 @@ VERSION = "2024-10-21"
 HELLO: list[Any] = [{"role": "user", "content": "Hello"}]
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[LocalServer]:
-    with LocalServer() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: LocalServer) -> LocalServer:
-    running.reset()
-    return running
-
-
 @pytest.fixture
 def client(server: LocalServer) -> Iterator[AzureOpenAI]:
     with AzureOpenAI(azure_endpoint=server.azure_endpoint, api_key=KEY, api_version=VERSION, max_retries=0) as client:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,58 +9,17 @@ import httpx2
 import openai
 import pytest
 from openai import OpenAI
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from llmstack.testing.local_server import FAULT_KINDS, FaultKind, LocalServer
-
-MODEL = "gpt-5-mini"
+from tests.testing.asking import ask, drain, stream
 
 # the oldest SDK we support lets the transport's own errors out of a stream
 BROKEN_STREAM = (openai.APIConnectionError, httpx2.TransportError)
-HELLO: list[Any] = [{"role": "user", "content": "Hello there"}]
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[LocalServer]:
-    with LocalServer() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: LocalServer) -> Iterator[LocalServer]:
-    running.reset()
-    yield running
-    running.reset()
-
-
-@pytest.fixture
-def client(server: LocalServer) -> Iterator[OpenAI]:
-    with OpenAI(base_url=server.base_url, api_key="sk-test-not-a-key", max_retries=0, timeout=20) as client:
-        yield client
 
 
 def impatient(client: OpenAI) -> OpenAI:
     """Silence ends in no other way than by the client's patience."""
     return client.with_options(timeout=httpx2.Timeout(20, read=0.3))
-
-
-def ask(client: OpenAI) -> ChatCompletion:
-    return client.chat.completions.create(model=MODEL, messages=HELLO)
-
-
-def stream(client: OpenAI) -> Iterator[ChatCompletionChunk]:
-    return iter(client.chat.completions.create(model=MODEL, messages=HELLO, stream=True))
-
-
-def drain(chunks: Iterator[ChatCompletionChunk]) -> tuple[list[ChatCompletionChunk], Exception | None]:
-    """The chunks that arrived, and what ended them if it was not their end."""
-    seen: list[ChatCompletionChunk] = []
-    try:
-        for chunk in chunks:
-            seen.append(chunk)  # noqa: PERF402 -- those before the exception are wanted too
-    except Exception as error:  # noqa: BLE001 -- which one it is, the caller asserts
-        return seen, error
-    return seen, None
 
 
 @pytest.mark.parametrize("fault", ["close", "reset", "garbage", "bad_length", "cut"])

@@ -20,12 +20,10 @@ from llmstack.testing.local_server import (
     count_tokens,
     reply_to,
 )
+from tests.testing.asking import MODEL, strict
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionToolParam
-
-
-MODEL = "gpt-5-mini"
 
 
 class City(BaseModel):
@@ -51,8 +49,7 @@ def server() -> Iterator[LocalServer]:
 
 @pytest.fixture(scope="module")
 def client(server: LocalServer) -> Iterator[OpenAI]:
-    key = "sk-test-not-a-key"
-    with OpenAI(base_url=server.base_url, api_key=key, max_retries=0, _strict_response_validation=True) as client:
+    with strict(server) as client:
         yield client
 
 

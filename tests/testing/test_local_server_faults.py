@@ -3,57 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import openai
 import pytest
 from openai import OpenAI
 from openai.types import CompletionUsage
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from llmstack.testing.local_server import LocalServer
-
-MODEL = "gpt-5-mini"
-HELLO: list[Any] = [{"role": "user", "content": "Hello there"}]
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[LocalServer]:
-    with LocalServer() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: LocalServer) -> Iterator[LocalServer]:
-    running.reset()
-    yield running
-    running.reset()
-
-
-@pytest.fixture
-def client(server: LocalServer) -> Iterator[OpenAI]:
-    with OpenAI(base_url=server.base_url, api_key="sk-test-not-a-key", max_retries=0, timeout=20) as client:
-        yield client
-
-
-def ask(client: OpenAI) -> ChatCompletion:
-    return client.chat.completions.create(model=MODEL, messages=HELLO)
-
-
-def stream(client: OpenAI) -> Iterator[ChatCompletionChunk]:
-    return iter(client.chat.completions.create(model=MODEL, messages=HELLO, stream=True))
-
-
-def drain(chunks: Iterator[ChatCompletionChunk]) -> tuple[list[ChatCompletionChunk], Exception | None]:
-    """The chunks that arrived, and what ended them if it was not their end."""
-    seen: list[ChatCompletionChunk] = []
-    try:
-        for chunk in chunks:
-            seen.append(chunk)  # noqa: PERF402 -- those before the exception are wanted too
-    except Exception as error:  # noqa: BLE001 -- which one it is, the caller asserts
-        return seen, error
-    return seen, None
+from tests.testing.asking import HELLO, MODEL, ask, drain, stream
 
 
 @pytest.mark.parametrize(

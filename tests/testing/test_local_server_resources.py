@@ -12,18 +12,12 @@ from openai import OpenAI
 from openai._models import FinalRequestOptions
 
 from llmstack.testing.local_server import FLAG_MARKER, LocalServer
-
-MODEL = "gpt-5-mini"
+from tests.testing.asking import MODEL, strict
 
 
 @pytest.fixture
 def client() -> Iterator[OpenAI]:
-    with (
-        LocalServer() as server,
-        OpenAI(
-            base_url=server.base_url, api_key="sk-test-not-a-key", max_retries=0, _strict_response_validation=True
-        ) as client,
-    ):
+    with LocalServer() as server, strict(server) as client:
         yield client
 
 

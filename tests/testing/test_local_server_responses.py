@@ -13,8 +13,8 @@ from openai.types.responses import FunctionToolParam, ResponseFunctionToolCall
 from pydantic import BaseModel
 
 from llmstack.testing.local_server import REFUSAL_MARKER, TOOL_MARKER, LocalServer, count_tokens
+from tests.testing.asking import MODEL, strict
 
-MODEL = "gpt-5-mini"
 WEATHER: FunctionToolParam = {
     "type": "function",
     "name": "weather",
@@ -29,12 +29,7 @@ class City(BaseModel):
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[OpenAI]:
-    with (
-        LocalServer() as server,
-        OpenAI(
-            base_url=server.base_url, api_key="sk-test-not-a-key", max_retries=0, _strict_response_validation=True
-        ) as client,
-    ):
+    with LocalServer() as server, strict(server) as client:
         yield client
 
 

@@ -1,6 +1,6 @@
 """What type checkers must see and what they must object to. Never run: mypy and pyright read it.
 
-A line that must be an error carries a comment for mypy, which reports comments that are not needed.
+A line that must be an error carries a comment for each of them, and each reports comments that are not needed.
 """
 
 from __future__ import annotations

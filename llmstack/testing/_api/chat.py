@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
 from llmstack.testing._api.answer import DONE, Answer, Event, EventAnswer, Json, JsonAnswer
 from llmstack.testing._api.composition import Composition, FunctionCall, Prompt, compose
 from llmstack.testing._api.errors import ApiError
+from llmstack.testing._api.logprobs import logprob_rows
 from llmstack.testing._api.routing import ApiCall
 from llmstack.testing._api.text import CREATED, TOKENS_PER_MESSAGE, count_tokens, split_tokens, text_of
 
 SAFE = {kind: {"filtered": False, "severity": "safe"} for kind in ("hate", "self_harm", "sexual", "violence")}
-_LOGPROB = round(math.log(0.9), 6)
 
 
 def create_chat_completion(call: ApiCall) -> Answer:
@@ -121,12 +120,9 @@ def _choice(call: ApiCall, completion_id: str, index: int, composed: Composition
 
 
 def _logprobs(body: Json, tokens: list[str]) -> Json | None:
-    """Every token the same probability, and as its own alternative, as often as ``top_logprobs`` asks."""
     if not body.get("logprobs"):
         return None
-    rows = [{"token": token, "logprob": _LOGPROB, "bytes": list(token.encode())} for token in tokens]
-    alternatives = int(body.get("top_logprobs") or 0)
-    return {"content": [{**row, "top_logprobs": [row] * alternatives} for row in rows], "refusal": None}
+    return {"content": logprob_rows(tokens, body.get("top_logprobs")), "refusal": None}
 
 
 def _events(call: ApiCall, identity: Json, compositions: list[Composition], usage: Json) -> Iterator[Event]:

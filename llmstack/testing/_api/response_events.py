@@ -48,9 +48,11 @@ def _message_events(item: Json, place: Json) -> Iterator[tuple[str, Json]]:
         here = {**place, "content_index": number}
         key = "refusal" if part["type"] == "refusal" else "text"
         kind = "refusal" if key == "refusal" else "output_text"
-        extra: Json = {} if key == "refusal" else {"logprobs": []}
+        rows: list[Json] = part.get("logprobs") or []
+        extra: Json = {} if key == "refusal" else {"logprobs": rows}
         yield "response.content_part.added", {**here, "part": {**part, key: ""}}
-        for piece in split_tokens(part[key]):
-            yield f"response.{kind}.delta", {**here, "delta": piece, **extra}
+        for at, piece in enumerate(split_tokens(part[key])):
+            own: Json = {"logprobs": rows[at : at + 1]} if extra else {}
+            yield f"response.{kind}.delta", {**here, "delta": piece, **own}
         yield f"response.{kind}.done", {**here, key: part[key], **extra}
         yield "response.content_part.done", {**here, "part": part}

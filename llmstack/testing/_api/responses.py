@@ -7,9 +7,10 @@ from typing import Any
 from llmstack.testing._api.answer import Answer, Event, EventAnswer, Json, JsonAnswer
 from llmstack.testing._api.composition import Composition, Prompt, compose
 from llmstack.testing._api.errors import ApiError
+from llmstack.testing._api.logprobs import logprob_rows
 from llmstack.testing._api.response_events import response_events
 from llmstack.testing._api.routing import ApiCall
-from llmstack.testing._api.text import CREATED, TOKENS_PER_MESSAGE, count_tokens, text_of
+from llmstack.testing._api.text import CREATED, TOKENS_PER_MESSAGE, count_tokens, split_tokens, text_of
 
 _STORED = "/responses"
 
@@ -180,7 +181,9 @@ def _output(call: ApiCall, composed: Composition) -> list[Json]:
             }
             for wanted in composed.calls
         ]
-    part: Json = {"type": "output_text", "text": composed.text, "annotations": [], "logprobs": []}
+    asked = "message.output_text.logprobs" in (call.body.get("include") or ())
+    rows = logprob_rows(split_tokens(composed.text), call.body.get("top_logprobs")) if asked else []
+    part: Json = {"type": "output_text", "text": composed.text, "annotations": [], "logprobs": rows}
     if composed.refusal is not None:
         part = {"type": "refusal", "refusal": composed.refusal}
     return [
