@@ -1,7 +1,9 @@
 """Where SQLite stores keep their files, and who may read them."""
 
+import contextlib
 import logging
 import os
+import sqlite3
 import stat
 import warnings
 
@@ -10,6 +12,7 @@ import pytest
 from llmstack.effects import drive
 from llmstack.errors import OptionError, StoreError
 from llmstack.stores import open_store
+from llmstack.stores._sqlite.schema import CACHE, bring_up
 from llmstack.stores.sqlite import SqliteStore, open_sqlite
 from tests.stores.rows import BUCKET, entry, reservation
 
@@ -214,3 +217,23 @@ def test_a_file_that_somebody_else_has_put_there_is_refused(tmp_path):
     os.chown(path, 65534, 65534)
     with pytest.raises(StoreError, match="is somebody else's"):
         drive(open_store(f"sqlite:///{path}").ledger().spent([BUCKET]))
+
+
+@pytest.mark.parametrize("moment", ["application_id", "user_version", "sqlite_master"])
+def test_a_file_that_another_process_has_just_made_is_known(tmp_path, moment):
+    """Whenever that happens while it is looked at: it is not taken for a stranger's."""
+
+    def other(statement: str) -> None:
+        if moment in statement:
+            first.set_trace_callback(None)
+            with contextlib.suppress(sqlite3.OperationalError):  # it is kept out, and tries again
+                bring_up(second, CACHE, "second")
+
+    path = tmp_path / "cache.db"
+    first, second = (sqlite3.connect(path, timeout=0.0, isolation_level=None) for _ in range(2))
+    with contextlib.closing(first), contextlib.closing(second):
+        first.set_trace_callback(other)
+        bring_up(first, CACHE, "first")
+        bring_up(second, CACHE, "second")
+        for connection in (first, second):
+            assert connection.execute("SELECT entries FROM totals").fetchall() == [(0,)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from llmstack.errors import StoreError
@@ -94,16 +96,25 @@ def bring_up(connection: sqlite3.Connection, schema: Schema, path: str) -> None:
         UnfitError: If it is of a newer version.
         sqlite3.Error: If it is damaged.
     """
-    if _version(connection, schema, path) == len(schema.steps):
+    # In one transaction, or another process that brings it up meanwhile is seen halfway, and taken for a stranger.
+    with _transaction(connection, "DEFERRED"):
+        version = _version(connection, schema, path)
+    if version == len(schema.steps):
         return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with _transaction(connection, "IMMEDIATE"):
         version = _version(connection, schema, path)  # another process may have been faster
         for step in schema.steps[version:]:
             for statement in step:
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {schema.application_id}")
         connection.execute(f"PRAGMA user_version = {len(schema.steps)}")
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection, kind: str) -> Iterator[None]:
+    connection.execute(f"BEGIN {kind}")
+    try:
+        yield
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
