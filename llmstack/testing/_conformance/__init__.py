@@ -1,0 +1,1 @@
+"""What `llmstack.testing.Conformance` is made of."""
