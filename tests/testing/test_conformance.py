@@ -27,6 +27,7 @@ def run(kind, check):
     return properties or None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("check", "kind", "says"),
     CATALOGUE,
