@@ -88,8 +88,8 @@ def _cassette_of(item: pytest.Item, mark: pytest.Mark) -> Cassette:
     options: dict[str, Any] = dict(mark.kwargs)
     file = mark.args[0] if mark.args else options.pop("file", None)
     folder = item.path.parent / str(item.config.getini("llmstack_cassette_dir"))
-    mode = item.config.getoption("llm_cassette_mode") or options.pop("mode", None) or "once"
-    options.pop("mode", None)
+    marked = options.pop("mode", "once")
+    mode: Any = item.config.getoption("llm_cassette_mode") or marked
     path = folder / (file or f"{_plain(item)}.yaml")
     return Cassette(path, mode=mode, **options)
 

@@ -1,0 +1,1 @@
+"""What `llmstack.testing.Cassette` is made of."""
