@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import types
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,31 +15,12 @@ from llmstack.effects import parallel, run, sleep
 from llmstack.events import CallFinished
 from llmstack.middleware import CircuitBreaker, Retry
 from llmstack.testing import LocalServer
+from llmstack.testing._conformance.strike import struck
 from tests.core.side import MESSAGES, Rig, Side, trio_complains
 
 pytestmark = trio_complains
 
 Program = Callable[[Rig], Coroutine[Any, Any, Any]]
-
-
-@types.coroutine
-def struck(coroutine: Coroutine[Any, Any, Any], strike: Callable[[int], None]) -> Generator[Any, Any, int]:
-    """Run a coroutine to its end; `strike` is called at each of its suspensions, with its number from 1."""
-    count = 0
-    result: Any = None
-    error: BaseException | None = None
-    while True:
-        try:
-            waited = coroutine.send(result) if error is None else coroutine.throw(error)
-        except StopIteration:
-            return count
-        result = error = None
-        count += 1
-        strike(count)
-        try:
-            result = yield waited
-        except BaseException as caught:  # noqa: BLE001 - it belongs inside
-            error = caught
 
 
 async def plain(rig: Rig) -> None:
