@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -51,7 +51,7 @@ _originals: dict[tuple[Any, str], Any] = {}
 
 
 @contextmanager
-def no_network(test: str = "this program") -> Iterator[None]:
+def no_network(test: str = "this program") -> Generator[None]:
     """Let no socket of this process reach another machine while the block runs.
 
     Loopback addresses, ``localhost`` and Unix sockets may be reached; the names of other hosts are not even looked up.

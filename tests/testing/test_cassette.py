@@ -4,6 +4,7 @@ import base64
 import pickle
 import re
 import threading
+from typing import Any
 
 import openai
 import pytest
@@ -19,7 +20,7 @@ from tests.core.side import KEY, MESSAGES, Side, texts, trio_complains
 pytestmark = trio_complains
 PROMPT = "Tell me of the sea\nand of \N{SNOWMAN} and \N{PILE OF POO}"
 REQUEST = "{request: {endpoint: e, method: POST, path: /}"
-ASKED = {"model": "m", "messages": [{"role": "user", "content": PROMPT}]}
+ASKED: Any = {"model": "m", "messages": [{"role": "user", "content": PROMPT}]}
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def side(request):
     return Side(request.param)
 
 
-def client_of(side, base_url, layers=(), **more):
+def client_of(side, base_url, layers=(), **more) -> Any:
     kind = AsyncOpenAI if side.asynchronous else OpenAI
     stack = Stack(layers, clock=FakeClock(), **more)
     return kind(api_key=KEY, base_url=base_url, stack=stack, max_retries=0, timeout=20)
@@ -269,7 +270,7 @@ def test_a_damaged_file_is_told(tmp_path, text, says):
 # Modes --------------------------------------------------------------------------------------------------------------
 
 
-def ask(base_url, file, *words, mode="once", **more):
+def ask(base_url, file, *words, mode: Any = "once", **more):
     with Cassette(file, mode=mode) as cassette, client_of(Side("sync"), base_url) as client:
         for word in words:
             client.chat.completions.create(model="m", messages=[{"role": "user", "content": word}], **more)

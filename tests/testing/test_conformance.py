@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from typing import Any
 from unittest import SkipTest
 
 import pytest
@@ -54,61 +55,66 @@ class TestRetry(Conformance):
     next_is = "many"
     bad_options = ({"attempts": 0}, {"deadline": 0}, {"idle_timeout": -1}, {"wait": 1.0})
 
-    def plugin(self, **options):
+    def plugin(self, **options: Any):
         return Retry(**options)
 
 
 class TestLogging(Conformance):
     bad_options = ({"sample": 2}, {"content": "all"}, {"content_limit": 0})
 
-    def plugin(self, **options):
+    def plugin(self, **options: Any):
         return Logging(**options)
 
 
 class TestLoggingWithContent(TestLogging):
     shows_content = True
 
-    def plugin(self, **options):
-        return Logging(**{"content": "redacted", **options})
+    def plugin(self, **options: Any):
+        options.setdefault("content", "redacted")
+        return Logging(**options)
 
 
 class TestSentry(Conformance):
-    def plugin(self, **options):
+    def plugin(self, **options: Any):
         return Sentry(**options)
 
 
 class TestValidation(Conformance):
     bad_options = ({"shape": "perhaps"}, {"max_prompt_tokens": 0}, {"repair": -1})
 
-    def plugin(self, **options):
+    def plugin(self, **options: Any):
         return Validation(**options)
 
 
 class TestModeration(Conformance):
     bad_options = ({"mode": "later"}, {"timeout": 0}, {"on_error": "ajar"})
 
-    def plugin(self, **options):
+    def plugin(self, **options: Any):
         return Moderation(**options)
 
 
 class TestModerationOfOutput(TestModeration):
-    def plugin(self, **options):
-        return Moderation(**{"output": True, "mode": "parallel", **options})
+    def plugin(self, **options: Any):
+        options.setdefault("output", True)
+        options.setdefault("mode", "parallel")
+        return Moderation(**options)
 
 
 class TestBudget(Conformance):
     bad_options = ({"limits": "$5/day"}, {"limits": ["five dollars"]}, {"on_exceed": "weep"})
 
-    def plugin(self, **options):
-        return Budget(**{"limits": ["$5/day", "1M tokens/hour"], **options})
+    def plugin(self, **options: Any):
+        options.setdefault("limits", ["$5/day", "1M tokens/hour"])
+        return Budget(**options)
 
 
 class TestCache(Conformance):
     next_is = "many"
     bad_options = ({"ttl": -1}, {"when": "sometimes"}, {"max_bytes": 0})
 
-    def plugin(self, **options):
-        return Cache(**{"when": "always", **options})
+    def plugin(self, **options: Any):
+        options.setdefault("when", "always")
+        return Cache(**options)
 
 
 def generous(call, next):
@@ -123,7 +129,7 @@ class TestFunction(Conformance):
 
 def test_what_a_call_costs_is_told():
     """To the report, by the names that the docs give."""
-    told = run(suite(Passing), "test_cost_per_call")
+    told: Any = run(suite(Passing), "test_cost_per_call")
     assert set(told) == {"llmstack_call_microseconds", "llmstack_plugin_microseconds"}
     assert told["llmstack_call_microseconds"] > 0
 
@@ -168,7 +174,7 @@ def test_pytest_collects_the_checks_and_shows_the_flaw(pytester):
                 yield from next(call)
 
         class TestNoReply(Conformance):
-            def plugin(self, **options):
+            def plugin(self, **options: Any):
                 return NoReply(**options)
         """
     )

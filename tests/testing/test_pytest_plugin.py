@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import sys
+from typing import Any
 
 import anyio
 import pytest
@@ -15,6 +16,7 @@ from tests.core.side import MESSAGES
 
 pytest_plugins = ["pytester"]
 
+ASKED: Any = {"model": "m", "messages": MESSAGES}
 QUIET = ("-q", "-p", "no:cacheprovider", "-p", "no:anyio")
 
 
@@ -196,10 +198,10 @@ def test_it_is_no_passing_failure(server):
     url = "http://api.example.com/v1"
     with no_network("t"), OpenAI(api_key="sk-example-of-a-test", base_url=url, stack=stack) as client:
         with pytest.raises(NetworkBlockedError):
-            client.chat.completions.create(model="m", messages=MESSAGES)
+            client.chat.completions.create(**ASKED)
         assert recorder.finished.attempts == 1
         here = client.with_options(base_url=server.base_url)
-        assert here.chat.completions.create(model="m", messages=MESSAGES).choices
+        assert here.chat.completions.create(**ASKED).choices
 
 
 def test_loading_it_is_cheap():

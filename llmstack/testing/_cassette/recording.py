@@ -134,8 +134,8 @@ def _ending(error: APIConnectionError) -> Ending:
 def _files(request: Any) -> tuple[str, ...]:
     """Name, size and digest of each file of a request."""
     options = getattr(request, "options", None)
-    files = getattr(options, "files", None) or ()
-    pairs = list(files.items()) if isinstance(files, Mapping) else list(files)
+    files: Any = getattr(options, "files", None) or []
+    pairs: list[tuple[str, Any]] = list(files.items() if isinstance(files, Mapping) else files)
     content = getattr(options, "content", None)
     if content is not None:
         pairs.append(("content", content))
@@ -143,7 +143,9 @@ def _files(request: Any) -> tuple[str, ...]:
 
 
 def _file(value: Any) -> str:
-    name, content = (str(value[0]), value[1]) if isinstance(value, tuple) and len(value) > 1 else ("", value)
+    name, content = "", value
+    if isinstance(value, tuple) and len(value) > 1:
+        name, content = str(value[0]), value[1]
     if hasattr(content, "seek") and hasattr(content, "read"):
         place = content.tell()
         content, source = content.read(), content

@@ -64,8 +64,9 @@ class Outside:
                 try:
                     effect = flow.send(value) if error is None else flow.throw(error)
                 except StopIteration as stop:
-                    visit.reply = stop.value
-                    return visit.reply
+                    reply: Reply = stop.value
+                    visit.reply = reply
+                    return reply
                 except BaseException as raised:
                     visit.error = raised
                     raise

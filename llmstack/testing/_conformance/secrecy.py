@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -124,7 +124,7 @@ class _Listener(logging.Handler):
 
 
 @contextmanager
-def _listening() -> Iterator[list[str]]:
+def _listening() -> Generator[list[str]]:
     listener, root = _Listener(), logging.getLogger()
     level = root.level
     root.addHandler(listener)

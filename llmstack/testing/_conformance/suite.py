@@ -50,7 +50,7 @@ class Conformance:
 
     # To be overridden -------------------------------------------------------------------------------------------
 
-    def plugin(self, **options: Any) -> Any:
+    def plugin(self, *_: Any, **options: Any) -> Any:  # so typed, it may be overridden with or without options
         """A fresh plugin, made with these options; without any as the author wants it tried."""
         message = f"{type(self).__name__} must define plugin(self, **options), which gives a fresh plugin"
         raise NotImplementedError(message)

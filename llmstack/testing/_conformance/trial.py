@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -176,7 +176,7 @@ class Trial:
             await self.close()
 
     @contextlib.contextmanager
-    def closing(self) -> Iterator[None]:
+    def closing(self) -> Generator[None]:
         """Close all at the end of a block outside of any event loop."""
         try:
             yield
