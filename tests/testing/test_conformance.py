@@ -174,7 +174,7 @@ def test_pytest_collects_the_checks_and_shows_the_flaw(pytester):
                 yield from next(call)
 
         class TestNoReply(Conformance):
-            def plugin(self, **options: Any):
+            def plugin(self, **options):
                 return NoReply(**options)
         """
     )
