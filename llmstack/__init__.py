@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from llmstack._core.call import Call
     from llmstack._core.call_info import CallInfo
     from llmstack._core.chunk_filter import ChunkFilter
+    from llmstack._core.configurable import Configurable
     from llmstack._core.effects import Flow, Next
     from llmstack._core.issue import Issue
     from llmstack._core.options import Options, options
     from llmstack._core.order import Stage
     from llmstack._core.pace import Pace
     from llmstack._core.plugin import Middleware, Observer, Plugin
+    from llmstack._core.quantity import Bytes, Seconds
     from llmstack._core.reply import Reply
     from llmstack._core.transport import Clock, Incoming, Transport
     from llmstack._core.usage import Usage
@@ -39,10 +41,12 @@ __all__ = [
     "AsyncOpenAI",
     "AsyncStream",
     "AzureOpenAI",
+    "Bytes",
     "Call",
     "CallInfo",
     "ChunkFilter",
     "Clock",
+    "Configurable",
     "Flow",
     "Incoming",
     "Issue",
@@ -54,6 +58,7 @@ __all__ = [
     "Pace",
     "Plugin",
     "Reply",
+    "Seconds",
     "Stack",
     "StackError",
     "Stage",
@@ -70,10 +75,12 @@ _HOMES = {
     "AsyncOpenAI": "llmstack.clients",
     "AsyncStream": "llmstack._drivers.stream",
     "AzureOpenAI": "llmstack.clients",
+    "Bytes": "llmstack._core.quantity",
     "Call": "llmstack._core.call",
     "CallInfo": "llmstack._core.call_info",
     "ChunkFilter": "llmstack._core.chunk_filter",
     "Clock": "llmstack._core.transport",
+    "Configurable": "llmstack._core.configurable",
     "Flow": "llmstack._core.effects",
     "Incoming": "llmstack._core.transport",
     "Issue": "llmstack._core.issue",
@@ -85,6 +92,7 @@ _HOMES = {
     "Pace": "llmstack._core.pace",
     "Plugin": "llmstack._core.plugin",
     "Reply": "llmstack._core.reply",
+    "Seconds": "llmstack._core.quantity",
     "Stack": "llmstack.stack",
     "StackError": "llmstack.errors",
     "Stage": "llmstack._core.order",

@@ -12,7 +12,21 @@ from typing import Any, Literal
 
 import anyio
 
-from llmstack import Call, CallInfo, Clock, Flow, Next, Options, Reply, Stack, Stage, Usage, hookimpl
+from llmstack import (
+    Call,
+    CallInfo,
+    Clock,
+    Configurable,
+    Flow,
+    Next,
+    Options,
+    Reply,
+    Seconds,
+    Stack,
+    Stage,
+    Usage,
+    hookimpl,
+)
 from llmstack.background import Background
 from llmstack.effects import adrive, drive, now
 from llmstack.errors import StoreError
@@ -54,7 +68,7 @@ __all__ = [
 ]
 
 
-class Budget:
+class Budget(Configurable):
     """Reserves before each request what it may cost at most, and settles afterwards what it did cost.
 
     Args:
@@ -98,7 +112,7 @@ class Budget:
         prices: Mapping[str, ModelPrice | Mapping[str, Any]] | None = None,
         max_output_tokens: int | None = None,
         zone: str = "UTC",
-        lease: float = 900.0,
+        lease: Seconds = 900.0,
         stream_usage: bool | None = None,
     ) -> None:
         check(on_exceed, degrade, alerts, unknown_price, on_error, max_output_tokens, lease)

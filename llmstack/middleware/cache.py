@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from llmstack import Call, Clock, Flow, Next, Reply, Stack, Stage, hookimpl
+from llmstack import Bytes, Call, Clock, Configurable, Flow, Next, Reply, Seconds, Stack, Stage, hookimpl
 from llmstack.effects import adrive, drive
 from llmstack.errors import CacheMissError
 from llmstack.middleware._cache.canonical import NotCanonicalError
@@ -27,7 +27,7 @@ from llmstack.stores import CacheStore, open_store
 __all__ = ["Cache", "CacheHit", "CacheMissed", "CacheStatistics", "CacheStored", "KeyExplanation"]
 
 
-class Cache:
+class Cache(Configurable):
     """Keeps answers and serves them again: chat completions, Responses, embeddings, moderations, legacy completions.
 
     Args:
@@ -57,14 +57,14 @@ class Cache:
 
     def __init__(  # noqa: PLR0913 - each is an option of its own, all have defaults
         self,
-        ttl: float = 3600.0,
+        ttl: Seconds = 3600.0,
         *,
         store: str | CacheStore = "memory://",
-        max_bytes: int | None = None,
+        max_bytes: Bytes | None = None,
         when: Literal["deterministic", "always"] | Callable[[Call], bool] = "deterministic",
         tenant: str | Callable[[Call], str | None] | None = None,
-        stale_if_error: float = 0.0,
-        single_flight: bool | float = True,
+        stale_if_error: Seconds = 0.0,
+        single_flight: bool | Seconds = True,
         tool_calls: bool = False,
         pace: float | None = None,
         stream_usage: bool = True,

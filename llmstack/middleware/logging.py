@@ -10,7 +10,7 @@ from zlib import crc32
 
 import anyio.to_thread
 
-from llmstack import Call, CallInfo, Flow, Next, Reply, Stage, hookimpl
+from llmstack import Call, CallInfo, Configurable, Flow, Next, Reply, Stage, hookimpl
 from llmstack.background import Background
 from llmstack.events import Event
 from llmstack.middleware._logging.content import Capture, cleaned
@@ -25,7 +25,7 @@ __all__ = ["Logging", "attempt_fields", "call_fields"]
 _LEVELS = {"DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARNING": logging.WARNING}
 
 
-class Logging:
+class Logging(Configurable):
     """Logs each finished call at INFO (WARNING if it failed or was refused), its attempts and retries at DEBUG.
 
     Lines go through structlog if the program configured it, else to the standard library's logger ``llmstack``, which

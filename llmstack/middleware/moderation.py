@@ -9,7 +9,7 @@ from typing import Any, Literal
 import httpx2
 import openai
 
-from llmstack import Call, Flow, Next, Reply, Stage, hookimpl
+from llmstack import Call, Configurable, Flow, Next, Reply, Seconds, Stage, hookimpl
 from llmstack.effects import parallel
 from llmstack.errors import StackError
 from llmstack.middleware._moderation.answer import answered, events_of, has_answer
@@ -29,7 +29,7 @@ from llmstack.middleware._moderation.verdict import Finding, Subject, Verdict, m
 __all__ = ["Checker", "Moderation", "ModerationStatistics", "ModerationUnavailable", "Verdict"]
 
 
-class Moderation:
+class Moderation(Configurable):
     """Refuses calls and answers that blocked terms, the moderation endpoint or checkers of the program's own object to.
 
     Args:
@@ -78,11 +78,11 @@ class Moderation:
         checkers: Sequence[Checker] = (),
         scope: Literal["new", "all"] = "new",
         endpoint: bool = True,
-        timeout: float = 10.0,
+        timeout: Seconds = 10.0,
         azure: Literal["low", "medium", "high"] | None = None,
         unreadable: Literal["pass", "refuse"] = "pass",
         cache_size: int = 10_000,
-        cache_ttl: float = 3600.0,
+        cache_ttl: Seconds = 3600.0,
     ) -> None:
         check_choices(
             mode=(mode, ("before", "parallel")),

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import tenacity
 from openai import APIStatusError, APITimeoutError
 
-from llmstack import Call, Flow, Next, Reply, Stage, hookimpl
+from llmstack import Call, Configurable, Flow, Next, Reply, Seconds, Stage, hookimpl
 from llmstack.effects import emit, monotonic, now, sleep
 from llmstack.errors import CircuitOpenError
 from llmstack.events import CircuitClosed, CircuitOpened, RetryScheduled, RetryStopped
@@ -29,7 +29,7 @@ MAX_RETRY_AFTER = 120.0
 Reason = Literal["attempts", "budget", "deadline", "retry_after", "circuit"]
 
 
-class Retry:
+class Retry(Configurable):
     """Sends a call again when it failed for a passing reason: connection errors, time-outs, 408, 409, 429, 5xx.
 
     The SDK's own retries are off for calls that pass here: N attempts are N requests. A stream is sent again until
@@ -67,14 +67,14 @@ class Retry:
         self,
         attempts: int = 3,
         wait: Callable[[tenacity.RetryCallState], float] | None = None,
-        deadline: float | None = None,
+        deadline: Seconds | None = None,
         budget: RetryBudget | Literal[False] | None = RetryBudget(),  # noqa: B008 - it is immutable
         retry_ambiguous: bool = True,  # noqa: FBT001, FBT002 - given by name
         breaker: CircuitBreaker | None = None,
         *,
         stop: Callable[[tenacity.RetryCallState], bool] | None = None,
         retry: Callable[[tenacity.RetryCallState], bool] | None = None,
-        idle_timeout: float | None = None,
+        idle_timeout: Seconds | None = None,
         strict: bool = False,
     ) -> None:
         if attempts < 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llmstack import Configurable
 from llmstack.events import AttemptFinished, AttemptStarted, CallFinished, CallStarted, Event
 from llmstack.hookspecs import Stage, hookimpl
 from llmstack.middleware._sentry.client import awake, collects
@@ -14,7 +15,7 @@ from llmstack.middleware._sentry.span import Spans
 __all__ = ["Sentry"]
 
 
-class Sentry:
+class Sentry(Configurable):
     """Reports calls to Sentry, if and as the program has initialised it; asleep until then.
 
     It imports nothing of sentry-sdk before the program does, and works with whatever ``sentry_sdk.init`` said, before

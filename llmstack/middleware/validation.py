@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
-from llmstack import Call, Flow, Issue, Next, Reply, Stage, hookimpl
+from llmstack import Bytes, Call, Configurable, Flow, Issue, Next, Reply, Stage, hookimpl
 from llmstack.effects import emit, now
 from llmstack.errors import OptionError, ValidationError
 from llmstack.events import IssuesFound
@@ -23,7 +23,7 @@ from llmstack.middleware._validation.window import window_issues
 __all__ = ["Issue", "Validation"]
 
 
-class Validation:
+class Validation(Configurable):
     """Refuses calls that the API would refuse, or that break the program's own rules, before anything is sent.
 
     All that is wrong is found at once: what blocks is one `llmstack.errors.ValidationError`, what only warns is one
@@ -76,7 +76,7 @@ class Validation:
         denied_models: Sequence[str] | None = None,
         endpoints: Sequence[str] | None = None,
         max_prompt_characters: int | None = None,
-        max_prompt_bytes: int | None = None,
+        max_prompt_bytes: Bytes | None = None,
         max_prompt_tokens: int | None = None,
         max_output_tokens: int | None = None,
         context_window: Action = "warn",

@@ -9,8 +9,10 @@ import httpx2  # noqa: TC002 - what a config file says is checked by the annotat
 from openai import NOT_GIVEN, NotGiven
 
 from llmstack._core.call import Call
+from llmstack._core.configurable import Configurable
 from llmstack._core.effects import Flow
 from llmstack._core.place import Place
+from llmstack._core.quantity import Seconds
 from llmstack._core.reply import Reply
 from llmstack._core.transport import Incoming
 from llmstack.errors import UnsupportedError
@@ -26,7 +28,7 @@ _OF_MODELS: Final = "fine_tuning"
 """Where ``model`` is a base model, not a deployment."""
 
 
-class AzureTransport:
+class AzureTransport(Configurable):
     """Sends all calls, whatever client makes them, to an Azure OpenAI resource.
 
         transport = AzureTransport(
@@ -74,7 +76,7 @@ class AzureTransport:
         deployments: Deployments | None = None,
         strict_deployments: bool = False,
         default_headers: Mapping[str, str] | None = None,
-        timeout: float | httpx2.Timeout | NotGiven | None = NOT_GIVEN,
+        timeout: Seconds | httpx2.Timeout | NotGiven | None = NOT_GIVEN,
         http_client: httpx2.Client | None = None,
         async_http_client: httpx2.AsyncClient | None = None,
     ) -> None:

@@ -10,8 +10,10 @@ import httpx2  # noqa: TC002 - what a config file says is checked by the annotat
 from openai import NOT_GIVEN, APITimeoutError, NotGiven, OpenAIError
 
 from llmstack._core.call import Call
+from llmstack._core.configurable import Configurable
 from llmstack._core.effects import Flow, Run
 from llmstack._core.place import Place
+from llmstack._core.quantity import Seconds
 from llmstack._core.reply import Reply
 from llmstack._core.transport import Incoming
 from llmstack._wire.incoming import HttpIncoming
@@ -25,7 +27,7 @@ from llmstack.transports._own.place import Own
 from llmstack.transports.deadline import Limit, limited
 
 
-class OpenAITransport:
+class OpenAITransport(Configurable):
     """Sends to OpenAI, or to any server like it.
 
     Without arguments each call goes through the client that made it: its connection pool, key, base URL and headers.
@@ -66,7 +68,7 @@ class OpenAITransport:
         project: str | None = None,
         default_headers: Mapping[str, str] | None = None,
         default_query: Mapping[str, object] | None = None,
-        timeout: float | httpx2.Timeout | NotGiven | None = NOT_GIVEN,
+        timeout: Seconds | httpx2.Timeout | NotGiven | None = NOT_GIVEN,
         http_client: httpx2.Client | None = None,
         async_http_client: httpx2.AsyncClient | None = None,
     ) -> None:

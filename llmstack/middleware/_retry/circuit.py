@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from cachetools import LRUCache
 
+from llmstack import Seconds
 from llmstack.middleware._retry.lock import LOCK
 
 _MOST = 1024
@@ -40,9 +41,9 @@ class CircuitBreaker:
     """
 
     failure_ratio: float = 0.5
-    window: float = 60.0
+    window: Seconds = 60.0
     min_calls: int = 10
-    open_for: float = 30.0
+    open_for: Seconds = 30.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""

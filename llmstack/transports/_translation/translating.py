@@ -12,6 +12,7 @@ from typing import Any, Final
 import anyio
 
 from llmstack._core.call import Call
+from llmstack._core.configurable import Configurable
 from llmstack._core.place import Place
 from llmstack._core.reply import NO_HEADERS, Reply
 from llmstack._core.transport import Incoming, Transport, place_of
@@ -33,7 +34,7 @@ _MOST_TOLD: Final = 1000
 """Parameters told of: a program may build its requests from anything."""
 
 
-class Translating:
+class Translating(Configurable):
     """A transport around another one, to which it passes calls translated."""
 
     def __init__(self, inner: Transport | None, *, lossy: Lossy) -> None:
