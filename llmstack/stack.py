@@ -99,19 +99,19 @@ class Stack:
         return cls.ordered([Validation(), Budget(), Retry(), Logging(), Sentry()])
 
     @classmethod
-    def from_config(cls, path: str | PathLike[str]) -> Self:
+    def from_config(cls, path: str | PathLike[str], *, profile: str | None = None) -> Self:
         """The stack that a TOML file describes.
 
         Args:
-            path: The file.
+            path: The file; of one called ``pyproject.toml`` the table ``[tool.llmstack]``.
+            profile: The profile of it; that of ``LLMSTACK_PROFILE`` if not given.
 
         Raises:
-            llmstack.errors.ConfigError: If the file cannot be read or says something wrong; it names file and key.
+            llmstack.errors.ConfigError: If it cannot be read or says something wrong; it names file, line and key.
         """
         from llmstack._plugins.config import read_config
 
-        config = read_config(path)
-        return cls.ordered(config.plugins, transport=config.transport)
+        return read_config(path, profile).build(cls)
 
     # What it holds ----------------------------------------------------------------------------------------------
 

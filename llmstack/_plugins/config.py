@@ -18,89 +18,129 @@ where calls go, ``[transports.NAME]`` where a route may send them.
 
 from __future__ import annotations
 
-import difflib
-import inspect
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmstack._core.transport import Transport
-from llmstack._plugins.discovery import load
-from llmstack._plugins.option import Table, made
+from llmstack._plugins.admission import Rule, admitting
+from llmstack._plugins.choice import Skipped, check_strangers, check_tables, chosen, rules_of
+from llmstack._plugins.discovery import discover
+from llmstack._plugins.mistake import Mistakes
+from llmstack._plugins.settings import Settings, read_settings
 from llmstack._plugins.transport import make_transport, offered_by
 from llmstack.errors import ConfigError, OptionError
 
-_RESERVED: Final = ("plugins", "transport", "transports")
+if TYPE_CHECKING:
+    from llmstack.stack import Stack
+
+__all__ = ["Config", "read_config"]
+
+S = TypeVar("S", bound="Stack")
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What a config file says.
+    """What a config says.
 
     Attributes:
         path: The file.
         plugins: The plugins it names, made with their options.
         transport: Where calls go; None for the connection of the client that makes the call.
         transports: Other transports, by name.
+        profile: The profile that was chosen; None for none.
+        profiles: The profiles that it has.
+        skipped: Plugins that are left out, with the reasons.
+        rules: Its allow and block lists.
     """
 
     path: Path
     plugins: tuple[Any, ...]
     transport: Transport | None = None
     transports: Mapping[str, Transport] = field(default_factory=dict[str, Transport])
+    profile: str | None = None
+    profiles: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+    def build(self, kind: type[S]) -> S:
+        """The stack. Its lists hold for what plugins load meanwhile, such as stores.
+
+        Args:
+            kind: The class of the stack.
+
+        Raises:
+            ConfigError: If it cannot be built; it names the file.
+        """
+        with admitting(self.rules):
+            try:
+                return kind.ordered(self.plugins, transport=self.transport)
+            except ConfigError as error:
+                error.message = f"{self.path}: {error.message}"
+                raise
 
 
-def read_config(path: str | PathLike[str]) -> Config:
+def read_config(path: str | PathLike[str], profile: str | None = None) -> Config:
     """Read a config file and make its plugins and transports.
 
     Args:
         path: The TOML file.
+        profile: The profile; that of ``LLMSTACK_PROFILE`` if not given.
 
     Raises:
         ConfigError: If it cannot be read, is no TOML, or says something unknown or wrong.
     """
-    file = Path(path)
-    try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read the config file {file}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} is no valid TOML: {error}") from error
-    names = data.pop("plugins", None)
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ConfigError(f'{file}: `plugins` must be a list of names, such as plugins = ["retry", "logging"]')
-    transport, transports = data.pop("transport", None), data.pop("transports", {})
-    for key, value in data.items():
-        if key not in names:
-            raise ConfigError(f"{file}: {_unknown(key, value, names)}")
-    plugins = tuple(_make(file, name, data.get(name, {})) for name in names)
-    offered = offered_by(plugins)
-    if not isinstance(transports, dict):
-        raise OptionError(f"{file}: `transports` must be tables by name, [transports.NAME]")
+    settings = read_settings(path, profile)
+    rules = tuple(rules_of(settings))
+    mistakes = Mistakes()
+    with admitting(rules):
+        found = chosen(settings, mistakes)
+        known = (*found.names, *_elsewhere(settings))
+        check_tables(settings, known, mistakes)
+        check_strangers(settings, found.names, mistakes)
+        plugins = tuple(found.plugins.values())
+        transport, transports = _transports(settings, plugins, mistakes)
+    mistakes.settle(settings.file)
     return Config(
-        file,
-        plugins,
-        None if transport is None else make_transport(file, "[transport]", transport, offered),
-        {name: make_transport(file, f"[transports.{name}]", said, offered) for name, said in transports.items()},
+        path=settings.file,
+        plugins=plugins,
+        transport=transport,
+        transports=transports,
+        profile=settings.profile,
+        profiles=tuple(settings.profiles),
+        skipped=found.skipped,
+        rules=rules,
     )
 
 
-def _unknown(key: str, value: object, names: Iterable[str]) -> str:
-    shown = f"table [{key}]" if isinstance(value, dict) else f"key {key!r}"
-    close = difflib.get_close_matches(key, [*names, *_RESERVED], 1)
-    meant = f"did you mean {close[0]!r}?" if close else f"add {key!r} to `plugins`, or drop it"
-    return f"{shown} belongs to no active plugin; {meant}"
+def _elsewhere(settings: Settings) -> list[str]:
+    """Plugins that are active in another profile, or in none: their tables wait for it."""
+    lists = [table.get("plugins") for table in (settings.document.values, *settings.profiles.values())]
+    if "auto" in lists:
+        return [name for offer in discover() for name in offer.names]
+    return [name for names in lists if isinstance(names, list) for name in names if isinstance(name, str)]
 
 
-def _make(file: Path, name: str, options: object) -> object:
-    plugin = load(name)
-    if not isinstance(options, dict):
-        raise OptionError(f"{file}: {name} must be a table of options, [{name}]", plugin=name)
-    if not inspect.isclass(plugin):
-        if options:
-            raise OptionError(f"{file}: [{name}] has options, but this plugin takes none", plugin=name)
-        return plugin
-    return made(plugin, Table(file, f"[{name}]", name, options))
+def _transports(
+    settings: Settings, plugins: tuple[Any, ...], mistakes: Mistakes
+) -> tuple[Transport | None, dict[str, Transport]]:
+    try:
+        offered = offered_by(plugins)
+    except ConfigError as error:
+        error.message = f"{settings.where('plugins')}: {error.message}"
+        raise
+    transport: Transport | None = None
+    transports: dict[str, Transport] = {}
+    said, others = settings.values.get("transport"), settings.values.get("transports", {})
+    if said is not None:
+        with mistakes.noted():
+            transport = make_transport(settings, ("transport",), said, offered)
+    if not isinstance(others, dict):
+        where = settings.where("transports")
+        raise OptionError(f"{where}: `transports` must be tables by name, [transports.NAME]")
+    for name, table in others.items():
+        with mistakes.noted():
+            transports[name] = make_transport(settings, ("transports", name), table, offered)
+    return transport, transports

@@ -1,18 +1,21 @@
-"""Transports named in a config file: ``use`` says which, all else is for its constructor."""
+"""Transports named in a config: ``use`` says which, all else is for its constructor."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, get_args
 
 from llmstack._core.transport import Transport
+from llmstack._plugins.guess import meant
 from llmstack._plugins.option import Table, made
-from llmstack.errors import OptionError
+from llmstack._plugins.origin import remember
+from llmstack._plugins.override import Override
+from llmstack._plugins.registry import plugin_name
+from llmstack._plugins.settings import Settings
+from llmstack.errors import RegistrationError
 
-__all__ = ["make_transport", "offered_by"]
+__all__ = ["factories", "make_transport", "offered_by", "takes_transport"]
 
 _BUILT_IN: Final = {
     "azure": "AzureTransport",
@@ -23,21 +26,40 @@ _BUILT_IN: Final = {
 
 
 def offered_by(plugins: Iterable[object]) -> dict[str, Callable[..., Transport]]:
-    """The transports that plugins offer by their hook ``llmstack_transports``; of a name the first plugin's."""
+    """The transports that plugins offer by their hook ``llmstack_transports``; of a name the first plugin's.
+
+    Raises:
+        RegistrationError: If one cannot tell.
+    """
     offered: dict[str, Callable[..., Transport]] = {}
     for plugin in plugins:
         hook: Any = getattr(plugin, "llmstack_transports", None)
-        if hook is not None:
+        if hook is None:
+            continue
+        try:
             offered = {**hook(), **offered}
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            message = f"plugin {plugin_name(plugin)!r} cannot tell which transports it offers: {what}"
+            raise RegistrationError(message, plugin=plugin_name(plugin)) from error
     return offered
 
 
-def make_transport(file: Path, name: str, said: object, offered: Mapping[str, Callable[..., Transport]]) -> Transport:
-    """The transport that a table of a config file describes.
+def factories(offered: Mapping[str, Callable[..., Transport]]) -> dict[str, Callable[..., Transport]]:
+    """All transports that ``use`` may name: the built-in ones, then those that plugins offer."""
+    from llmstack import transports
+
+    return {name: getattr(transports, kind) for name, kind in _BUILT_IN.items()} | dict(offered)
+
+
+def make_transport(
+    settings: Settings, path: tuple[str, ...], said: object, offered: Mapping[str, Callable[..., Transport]]
+) -> Transport:
+    """The transport that a table of a config describes.
 
     Args:
-        file: The file.
-        name: How the table is written there, such as ``"[transport]"``.
+        settings: The config.
+        path: The table's keys.
         said: What it says.
         offered: Transports of plugins, by the names that ``use`` may have beside those of the built-in ones.
 
@@ -45,30 +67,28 @@ def make_transport(file: Path, name: str, said: object, offered: Mapping[str, Ca
         ConfigError: If it says something unknown or wrong.
     """
     if not isinstance(said, dict):
-        raise OptionError(f'{file}: {name} must be a table, such as {{ use = "openai" }}')
+        raise Table(settings, path, None, {}).error(' must be a table, such as { use = "openai" }')
+    table = Table(settings, path, None, {key: value for key, value in said.items() if key != "use"})
     use = said.get("use")
-    table = Table(file, name, None, {key: value for key, value in said.items() if key != "use"})
-    special = partial(_inner, table, offered)
-    return made(_factory(table, use, offered), table, special)  # type: ignore[no-any-return]
-
-
-def _factory(table: Table, use: object, offered: Mapping[str, Callable[..., Transport]]) -> Any:
-    from llmstack import transports
-
-    known = {name: getattr(transports, kind, None) for name, kind in _BUILT_IN.items()}
-    known = {name: factory for name, factory in known.items() if factory is not None} | dict(offered)
+    use = use.text if isinstance(use, Override) else use
+    known = factories(offered)
     names = ", ".join(sorted(known))
     if not isinstance(use, str):
-        raise table.error(f" needs `use`, the name of a transport: {names}")
+        raise table.error(f" needs `use`, the name of a transport: {names}", "use")
     if use not in known:
-        close = difflib.get_close_matches(use, known, 1)
-        meant = f"did you mean {close[0]!r}?" if close else f"there are: {names}"
-        raise table.error(f" use: there is no transport {use!r}; {meant}")
-    return known[use]
+        guess = meant(use, sorted(known), "there are", "")
+        raise table.error(f" use: there is no transport {use!r}; {guess}", "use")
+    transport: Transport = made(known[use], table, partial(_inner, table, offered))
+    return remember(transport, said)
+
+
+def takes_transport(hint: Any) -> bool:
+    """Whether an option takes a transport."""
+    return Transport in (hint, *get_args(hint))
 
 
 def _inner(table: Table, offered: Mapping[str, Callable[..., Transport]], hint: Any, key: str, value: Any) -> Any:
     """The transport for an option that takes one."""
-    if Transport not in (hint, *get_args(hint)):
+    if not takes_transport(hint):
         return NotImplemented
-    return make_transport(table.file, f"{table.name} {key}", value, offered)
+    return make_transport(table.settings, (*table.path, key), value, offered)

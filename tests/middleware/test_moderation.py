@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import pickle
-import tomllib
 from typing import Any
 
 import pytest
 
 import llmstack
 from llmstack import Call, Flow, Next, OpenAI, Reply, Stack, Stage, hookimpl
-from llmstack._plugins.option import Table, checked
 from llmstack.errors import ModerationError, OptionError, RefusedError
 from llmstack.events import AttemptFinished, ContentModerated
 from llmstack.middleware.moderation import Moderation
@@ -370,8 +368,8 @@ def test_a_config_file_sets_it(tmp_path: Any) -> None:
     """All but what exists in code only; mistakes name the key."""
     file = tmp_path / "llmstack.toml"
     text = """
-        plugins = ["acme"]
-        [acme]
+        plugins = ["moderation"]
+        [moderation]
         output = true
         window = 100
         thresholds = {violence = 0.8}
@@ -380,11 +378,10 @@ def test_a_config_file_sets_it(tmp_path: Any) -> None:
         on_error = "open"
     """
     file.write_text(text)
-    given = checked(Moderation, Table(file, "[moderation]", "moderation", tomllib.loads(text)["acme"]))
-    assert given["window"] == 100
-    assert isinstance(Moderation(**given), Moderation)
-    with pytest.raises(OptionError, match="mode"):
-        checked(Moderation, Table(file, "[moderation]", "moderation", {"mode": "after"}))
+    assert isinstance(Stack.from_config(file).plugins["moderation"], Moderation)
+    file.write_text(text.replace("parallel", "after"))
+    with pytest.raises(OptionError, match=r'llmstack.toml:8: \[moderation\] mode must be "before" or "parallel"'):
+        Stack.from_config(file)
 
 
 def test_the_recorder_is_not_needed() -> None:

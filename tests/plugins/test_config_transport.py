@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llmstack import Flow, Incoming, OpenAI, Reply, Stack, Transport, hookimpl
+from llmstack import Flow, Incoming, OpenAI, Reply, Stack, Transport
 from llmstack._core.call import Call
-from llmstack._plugins import config as config_module
 from llmstack._plugins.config import read_config
 from llmstack.errors import ConfigError, OptionError
 from llmstack.secrets import mask
 from llmstack.testing import LocalServer
 from llmstack.transports import AzureTransport, ChatTransport, OpenAITransport, ResponsesTransport
+from tests.plugins.conftest import Install
 from tests.transports.own_rig import chat, without_variables
 
 KEY = "sk-test-not-a-key"
@@ -130,8 +130,22 @@ def test_without_a_table_calls_go_by_their_client(config: Write) -> None:
 # Offered by plugins ------------------------------------------------------------------------------------------------
 
 
+PLUGIN = """
+    from llmstack import hookimpl
+    from tests.plugins.test_config_transport import Acme
+
+    class AcmePlugin:
+        name = "acme-plugin"
+
+        @hookimpl
+        def llmstack_transports(self):
+            return {"acme": Acme, "acme-home": lambda **more: Acme(region="home", **more)}
+"""
+"""A plugin of a third party's, which offers its transport."""
+
+
 class Acme:
-    """A transport of a third party's."""
+    """That transport."""
 
     name = "acme"
 
@@ -143,26 +157,9 @@ class Acme:
         return Reply({"id": self.region, "object": "chat.completion", "choices": [], "created": 1, "model": "m"})
 
 
-class AcmePlugin:
-    """Offers it."""
-
-    name = "acme-plugin"
-
-    @hookimpl
-    def llmstack_transports(self) -> Mapping[str, Callable[..., Transport]]:
-        return {"acme": Acme, "acme-home": lambda **more: Acme(region="home", **more)}
-
-
-@pytest.fixture
-def acme(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An installed package that offers the plugin."""
-    load = config_module.load
-    monkeypatch.setattr(config_module, "load", lambda name: AcmePlugin if name == "acme-plugin" else load(name))
-
-
-@pytest.mark.usefixtures("acme")
-def test_a_plugin_offers_a_transport(config: Write) -> None:
+def test_a_plugin_offers_a_transport(config: Write, install: Install) -> None:
     """By the hook; its options are checked as those of the built-in ones."""
+    install("acme-plugins", PLUGIN, acme__plugin=":AcmePlugin")
     text = (
         'plugins = ["acme-plugin"]\n[transport]\nuse = "acme"\nregion = "eu"\nsize = "3"\ninner = { use = "acme-home" }'
     )
@@ -192,23 +189,26 @@ def test_a_plugin_offers_a_transport(config: Write) -> None:
             '[transport]\nuse = "openai"\nbase_ulr = "x"',
             r"\[transport\] has no option 'base_ulr'; did you mean 'base_url'\?",
         ),
-        ('[transport]\nuse = "openai"\napi_key = "k"\ntimeout = []', r"\[transport\] timeout: Input should be"),
         (
-            '[transport]\nuse = "openai"\napi_key = "k"\nhttp_client = "x"',
-            r"\[transport\] http_client: Input should be an instance of Client",
+            '[transport]\nuse = "openai"\napi_key = "env:MY_KEY"\ntimeout = []',
+            "timeout must be a duration: .* or a table",
+        ),
+        (
+            '[transport]\nuse = "openai"\napi_key = "env:MY_KEY"\nhttp_client = "x"',
+            r"\[transport\] http_client cannot be given in a file: it takes an object of the program's",
         ),
         ('[transport]\nuse = "openai"\ntimeout = 3', r"\[transport\]: .*needs a key: give it api_key="),
-        ('[transport]\nuse = "azure"\napi = "v3"', r"\[transport\] api: Input should be 'deployments' or 'v1'"),
+        ('[transport]\nuse = "azure"\napi = "v3"', r'\[transport\] api must be "deployments" or "v1", not "v3"'),
         (
             '[transport]\nuse = "openai"\napi_key = "env:NOT_SET"',
             r'\[transport\] api_key = "env:NOT_SET": the environment variable NOT_SET is not set',
         ),
-        ('[transport]\nuse = "chat"\ninner = "openai"', r"\[transport\] inner must be a table"),
+        ('[transport]\nuse = "chat"\ninner = "openai"', r"\[transport\.inner\] must be a table"),
         (
             '[transport]\nuse = "chat"\ninner = { use = "opena" }',
-            r"\[transport\] inner use: there is no transport 'opena'; did you mean 'openai'\?",
+            r"\[transport\.inner\] use: there is no transport 'opena'; did you mean 'openai'\?",
         ),
-        ('[transport]\nuse = "chat"\nlossy = "no"', r"\[transport\] lossy: Input should be 'refuse' or 'warn'"),
+        ('[transport]\nuse = "chat"\nlossy = "no"', r'\[transport\] lossy must be "refuse" or "warn", not "no"'),
         ('[transport]\nuse = "chat"\nresponses = "x"', r"\[transport\] responses cannot be given in a file"),
         ('transports = "x"', r"`transports` must be tables by name, \[transports\.NAME\]"),
         ('[transports]\nprod = "azure"', r"\[transports\.prod\] must be a table"),
@@ -229,7 +229,7 @@ def test_no_error_quotes_what_a_reference_leads_to(config: Write) -> None:
     """Where it does not fit, either."""
     for said in ('timeout = "env:MY_KEY"', 'default_headers = "env:MY_KEY"', 'base_url = "env:MY_KEY"'):
         with pytest.raises(OptionError) as caught:
-            Stack.from_config(config(f'[transport]\nuse = "openai"\napi_key = "k"\n{said}'))
+            Stack.from_config(config(f'[transport]\nuse = "openai"\napi_key = "env:MY_KEY"\n{said}'))
         assert KEY not in str(caught.value)
     assert mask(KEY) == "***"
 

@@ -71,3 +71,21 @@ def test_one_that_leads_nowhere(reference: str, said: str, config: Path, monkeyp
         follow(reference, config)
     assert str(caught.value).startswith("llmstack.toml: [transport] api_key")
     assert "not-a-key" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://example.openai.azure.com/openai/v1", "https://example.openai.azure.com/openai/v1"),
+        ("redis+unix://localhost:6379/0", "redis+unix://localhost:6379/0"),
+        ("https://user:password@example.com", "***"),
+        ("https://example.com/services/T0000/B0000/longer-than-a-path", "***"),
+        ("https://example.com/?sig=abcdefgh", "***"),
+        ("correct horse battery staple", "***"),
+    ],
+)
+def test_an_address_is_no_secret(config: Path, monkeypatch: pytest.MonkeyPatch, text: str, shown: str) -> None:
+    """Unless there is more in it than an address."""
+    monkeypatch.setenv("A_PLACE", text)
+    assert follow("env:A_PLACE", config) == text
+    assert mask(text) == shown
