@@ -3,8 +3,10 @@
 import contextlib
 import logging
 import os
+import queue
 import sqlite3
 import stat
+import threading
 import warnings
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from llmstack.effects import drive
 from llmstack.errors import OptionError, StoreError
 from llmstack.stores import open_store
+from llmstack.stores._sqlite import place
 from llmstack.stores._sqlite.schema import CACHE, bring_up
 from llmstack.stores.sqlite import SqliteStore, open_sqlite
 from tests.stores.rows import BUCKET, entry, reservation
@@ -237,3 +240,39 @@ def test_a_file_that_another_process_has_just_made_is_known(tmp_path, moment):
         bring_up(second, CACHE, "second")
         for connection in (first, second):
             assert connection.execute("SELECT entries FROM totals").fetchall() == [(0,)]
+
+
+def test_nobody_opens_a_file_before_who_makes_it_has_closed_it(tmp_path, monkeypatch):
+    """Closing any descriptor of a file drops all locks that this process has on it."""
+    moves: queue.Queue[str] = queue.Queue()
+    close, lock = os.close, threading.Lock()
+
+    class Told:
+        """A lock that tells who waits for it."""
+
+        def __enter__(self):
+            if not lock.acquire(blocking=False):
+                moves.put("waits")
+                lock.acquire()
+
+        def __exit__(self, *raised):
+            lock.release()
+
+    def late(descriptor):
+        monkeypatch.setattr(os, "close", close)
+        other.start()
+        assert moves.get(timeout=10) == "waits"
+        close(descriptor)
+
+    def use():
+        drive(open_store(f"sqlite:///{tmp_path}/llm.db").ledger().reserve(reservation("b")))
+        moves.put("has written")
+
+    monkeypatch.setattr(place, "alone", Told)
+    monkeypatch.setattr(os, "close", late)
+    other = threading.Thread(target=use)
+    ledger = open_store(f"sqlite:///{tmp_path}/llm.db").ledger()
+    drive(ledger.reserve(reservation("a")))
+    other.join()
+    assert moves.get_nowait() == "has written"
+    ledger.close()

@@ -15,7 +15,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Protocol
 
-__all__ = ["in_flight", "watch"]
+__all__ = ["alone", "in_flight", "watch"]
 
 _PATIENCE = 10.0
 """Seconds that a fork waits at most for what is in flight."""
@@ -37,6 +37,7 @@ class _Gate:
         self.changed = threading.Condition(threading.Lock())
         self.busy = 0
         self.forks = 0
+        self.alone = threading.Lock()
 
 
 _gate = _Gate()
@@ -63,6 +64,11 @@ def in_flight() -> Generator[None, None, None]:
             gate.busy -= 1
             if gate.forks:
                 gate.changed.notify_all()
+
+
+def alone() -> threading.Lock:
+    """Held while a file is made, and before one is opened: closing what was made drops all the locks of its process."""
+    return _gate.alone
 
 
 def _before() -> None:

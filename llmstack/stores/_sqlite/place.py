@@ -1,6 +1,7 @@
 """Where a store's files are, and who may read them.
 
-Nothing here opens a file that exists: closing it again would drop the locks that SQLite holds on it in this process.
+Nothing here opens a file that another thread may have opened: closing it again would drop the locks that SQLite holds
+on it in this process. (Source: "How To Corrupt An SQLite Database File", section 2.2.)
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import stat
 from pathlib import Path
 
 from llmstack.errors import StoreError
+from llmstack.stores._sqlite.gate import alone
 
 __all__ = ["prepare", "quarantine"]
 
@@ -32,11 +34,12 @@ def prepare(path: Path) -> None:
         OSError: If it cannot be made.
     """
     _make_folder(path.parent)
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        _create(path)
-        found = path.lstat()
+    with alone():  # nobody finds the file before the one who makes it has closed it
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            _create(path)
+            found = path.lstat()
     if stat.S_ISLNK(found.st_mode):
         raise _refused(path, "is a symbolic link, which is not followed; name the file itself")
     if not stat.S_ISREG(found.st_mode):
