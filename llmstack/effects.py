@@ -16,11 +16,26 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-from llmstack._core.effects import Effect, Emit, Flow, Next, Now, Parallel, Run, Sleep, Wait
+from llmstack._core.effects import Effect, Emit, Flow, Next, Now, Parallel, Race, RaceLost, Run, Sleep, Wait
 from llmstack._core.events import Event
 from llmstack._drivers.outside import adrive, drive
 
-__all__ = ["Effect", "Flow", "Next", "adrive", "drive", "emit", "monotonic", "now", "parallel", "run", "sleep", "wait"]
+__all__ = [
+    "Effect",
+    "Flow",
+    "Next",
+    "RaceLost",
+    "adrive",
+    "drive",
+    "emit",
+    "monotonic",
+    "now",
+    "parallel",
+    "race",
+    "run",
+    "sleep",
+    "wait",
+]
 
 T = TypeVar("T")
 
@@ -89,6 +104,30 @@ def parallel(*flows: Flow[T]) -> Flow[list[T]]:
     """
     results: list[T] = yield Parallel(flows)
     return results
+
+
+def race(*flows: Flow[T]) -> Flow[T]:
+    """Run several flows at once and take the first that ends, be it with a result or with an error.
+
+    In an async program the others are cancelled: their connections are closed. In a sync program they cannot be: each
+    is abandoned in its thread. What it has sent goes on there until the answer is read or its time-out comes; then its
+    layers settle their accounts, but it sends, sleeps and waits no more (`RaceLost` is thrown at it). A streamed call
+    sent inside one is read to its end there.
+
+    Args:
+        flows: Generators, such as ``next(call)``; at least one.
+
+    Returns:
+        The result of the first that ended.
+
+    Raises:
+        ValueError: If there is no flow.
+        Exception: The error of the first that ended.
+    """
+    if not flows:
+        raise ValueError("race() takes at least one flow: of none, none ends first")
+    result: T = yield Race(flows)
+    return result
 
 
 def emit(event: Event) -> Flow[None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from os import PathLike
 from types import TracebackType
@@ -13,11 +13,11 @@ from openai import OpenAIError
 
 from llmstack._core.call_info import CallInfo
 from llmstack._core.flow import compose
-from llmstack._core.order import Placement
 from llmstack._core.plugin import Plugin
 from llmstack._core.transport import Clock, Engine, Transport, place_of
 from llmstack._core.usage import Usage
 from llmstack._drivers.clock import SystemClock
+from llmstack._plugins.explanation import explained
 from llmstack._plugins.observers import Observers
 from llmstack._plugins.registry import Registry, as_plugin, placement, plugin_name
 from llmstack._wire.answer import replayed
@@ -41,16 +41,23 @@ class Stack:
             generator functions ``(call, next)``. `Stack.ordered` puts them in the order they declare instead.
         transport: Where calls go; None for the connection of the client that makes the call.
         clock: Time for sleeps, durations and deadlines; for tests.
+        transports: Other transports by name, for plugins that send elsewhere, such as `Route`.
 
     Raises:
         llmstack.errors.RegistrationError: If a plugin's hooks are wrong.
     """
 
     def __init__(
-        self, plugins: Iterable[Plugin] = (), *, transport: Transport | None = None, clock: Clock | None = None
+        self,
+        plugins: Iterable[Plugin] = (),
+        *,
+        transport: Transport | None = None,
+        clock: Clock | None = None,
+        transports: Mapping[str, Transport] | None = None,
     ) -> None:
         self._registry = Registry(_named(as_plugin(plugin) for plugin in plugins))
         self._transport = transport or OpenAITransport()
+        self._transports = dict(transports or {})
         self._clock = clock or SystemClock()
         self._observers = Observers(self._registry.observers())
         layers = self._registry.layers()
@@ -126,6 +133,11 @@ class Stack:
         return self._transport
 
     @property
+    def transports(self) -> dict[str, Transport]:
+        """Other transports, by name."""
+        return dict(self._transports)
+
+    @property
     def clock(self) -> Clock:
         """The time it goes by."""
         return self._clock
@@ -154,13 +166,8 @@ class Stack:
 
     def explain(self) -> str:
         """The resolved order as text: one line a plugin, outermost first, then the transport."""
-        placements = [placement(name, plugin) for name, plugin in self.plugins.items()]
         layers = {layer.name for layer in self._registry.layers()}
-        rows = [(p.name, p.stage.name, _role(p, self.plugins[p.name], layers)) for p in placements]
-        rows.append((self._transport.name, "TRANSPORT", type(self._transport).__name__))
-        widths = [max(len(row[i]) for row in rows) for i in range(2)]
-        lines = [f"{name:<{widths[0]}}  {stage:<{widths[1]}}  {what}" for name, stage, what in rows]
-        return "\n".join(line.rstrip() for line in lines)
+        return explained(self.plugins, layers, self._transport)
 
     def __repr__(self) -> str:
         """Names only."""
@@ -195,10 +202,10 @@ class Stack:
 
     def with_transport(self, transport: Transport | None) -> Stack:
         """A copy that sends elsewhere."""
-        return Stack(self.plugins.values(), transport=transport, clock=self._clock)
+        return Stack(self.plugins.values(), transport=transport, clock=self._clock, transports=self._transports)
 
     def _copy(self, plugins: Sequence[Any]) -> Stack:
-        return Stack(plugins, transport=self._transport, clock=self._clock)
+        return Stack(plugins, transport=self._transport, clock=self._clock, transports=self._transports)
 
     # Closing ----------------------------------------------------------------------------------------------------
 
@@ -209,7 +216,7 @@ class Stack:
             Exception: The first error of a plugin's close; all others are closed all the same.
         """
         errors: list[Exception] = []
-        for opened in (*self.plugins.values(), self._transport):
+        for opened in (*self.plugins.values(), self._transport, *self._transports.values()):
             try:
                 close, aclose = _closers(opened)
                 if close is not None:
@@ -224,7 +231,7 @@ class Stack:
     async def aclose(self) -> None:
         """Close what the plugins and the transport opened, in an async program."""
         errors: list[Exception] = []
-        for opened in (*self.plugins.values(), self._transport):
+        for opened in (*self.plugins.values(), self._transport, *self._transports.values()):
             try:
                 close, aclose = _closers(opened)
                 if aclose is not None:
@@ -283,8 +290,3 @@ def _named(plugins: Iterable[object]) -> list[tuple[str, Any]]:
 def _closers(opened: object) -> tuple[Callable[[], Any] | None, Callable[[], Awaitable[Any]] | None]:
     """How a plugin or transport wants to be closed."""
     return getattr(opened, "close", None), getattr(opened, "aclose", None)
-
-
-def _role(place: Placement, plugin: object, layers: set[str]) -> str:
-    kind = f"{type(plugin).__module__}.{type(plugin).__qualname__}"
-    return kind if place.name in layers else f"{kind} (hears events only)"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from random import getrandbits
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from llmstack._core.call_info import CallInfo, bare, host_of
+from llmstack._core.call_info import CallInfo, bare, host_of, new_id
 from llmstack._core.chunk_filter import ChunkFilter
+from llmstack._core.header import belongs_to_body
 from llmstack._core.options import Options
 from llmstack._core.place import Place
 from llmstack._core.progress import Progress
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from llmstack._core.effects import Flow, Next
     from llmstack._core.reply import Reply
+    from llmstack._core.transport import Transport
     from llmstack._core.usage import Usage
 
 RawMode = Literal["", "raw", "stream"]
@@ -30,20 +31,6 @@ EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 def _empty() -> Mapping[str, Any]:
     return EMPTY
-
-
-_OF_BODIES = frozenset({"accept", "content-type", "content-length", "idempotency-key", "openai-beta"})
-
-
-def _belongs_to_body(name: str) -> bool:
-    """Whether a header belongs to a call's own body or answer; all others, such as keys, are the program's."""
-    lowered = name.lower()
-    return lowered in _OF_BODIES or lowered.startswith("x-stainless-")
-
-
-def new_id() -> str:
-    """A fresh call id: ``call_`` and 96 random bits in hex."""
-    return f"call_{getrandbits(96):024x}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,6 +65,7 @@ class Call:
             else it ends quietly, with ``reply.complete`` False.
         filters: Factories of the `ChunkFilter`s a streamed reply passes, outermost first; see `with_filter`.
         attempt_layers: Layers around each single attempt, outermost first; see `around_attempts`.
+        via: What the call is sent by; None for the stack's transport. See `through`.
         id: Unique id of the call.
         request: The SDK's own request, opaque to plugins; a transport reads it.
         place: Where the transport sends, if it does not send where the client points; see `at`.
@@ -103,6 +91,7 @@ class Call:
     strict: bool = False
     filters: tuple[Callable[[Call], ChunkFilter], ...] = field(default=(), repr=False)
     attempt_layers: tuple[Callable[[Call, Next], Flow[Reply]], ...] = field(default=(), repr=False)
+    via: Transport | None = field(default=None, repr=False)
     id: str = field(default_factory=new_id)
     request: Any = field(default=None, repr=False)
     place: Place | None = field(default=None, repr=False)
@@ -122,8 +111,11 @@ class Call:
 
     @property
     def transport(self) -> str:
-        """The name of the transport that the stack ends in; empty if the call is not under way."""
-        return self.progress.transport
+        """The name of the transport that sends it, the one that the stack ends in unless a layer named another.
+
+        Empty if the call is not under way.
+        """
+        return self.progress.transport if self.via is None else self.via.name
 
     @property
     def credential(self) -> str:
@@ -210,6 +202,16 @@ class Call:
             merged.pop(name, None)
         return replace(self, params=merged)
 
+    def through(self, transport: Transport, **changes: Any) -> Self:
+        """A copy that is sent by another transport than the stack's, with the given fields changed.
+
+        If that one has a place of its own, the call goes by that place from here on; see `at`.
+        """
+        place = getattr(transport, "place", None)
+        if isinstance(place, Place):
+            changes |= {"place": place, "base_url": place.base_url}
+        return replace(self, via=transport, **changes)
+
     def with_filter(self, factory: Callable[[Call], ChunkFilter]) -> Self:
         """A copy whose streamed chunks pass a `ChunkFilter`, made anew for each send.
 
@@ -267,7 +269,7 @@ class Call:
         Returns:
             The request, a POST with a JSON body.
         """
-        headers = {name: value for name, value in self.headers.items() if not _belongs_to_body(name)}
+        headers = {name: value for name, value in self.headers.items() if not belongs_to_body(name)}
         progress = Progress()
         progress.now = self.progress.now
         progress.price = self.progress.price

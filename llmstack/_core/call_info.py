@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from random import getrandbits
 from urllib.parse import urlsplit, urlunsplit
 
 _LONGEST_MODEL = 100
@@ -55,3 +56,8 @@ def bare(path: str) -> str:
 def host_of(url: str) -> str:
     """Where an address leads: host and port, without credentials."""
     return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def new_id() -> str:
+    """A fresh call id: ``call_`` and 96 random bits in hex."""
+    return f"call_{getrandbits(96):024x}"

@@ -25,6 +25,13 @@ class Effect:
     __slots__ = ()
 
 
+class RaceLost(BaseException):
+    """Thrown into a flow that has lost a race but runs in a thread, and so cannot be cancelled.
+
+    It comes when the flow wants to send, sleep or wait. The flow may settle its accounts, no more.
+    """
+
+
 Flow = Generator[Effect, Any, T]
 """A generator that yields effects and returns a `T`."""
 
@@ -77,6 +84,13 @@ class Wait(Effect):
 @dataclass(frozen=True, slots=True)
 class Parallel(Effect):
     """Run several flows at once; resumed with their outcomes, in order."""
+
+    flows: tuple[Flow[Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Race(Effect):
+    """Run several flows at once; resumed with the outcome of the one that ends first. The others are abandoned."""
 
     flows: tuple[Flow[Any], ...]
 

@@ -13,7 +13,8 @@ from typing import Any, TypeVar, cast
 
 from llmstack._core.books import Attempt, Books
 from llmstack._core.call import Call
-from llmstack._core.effects import Effect, Emit, Flow, Now, Parallel, Run, Send, Sleep, Wait
+from llmstack._core.contest import Contest
+from llmstack._core.effects import Effect, Emit, Flow, Now, Parallel, Race, RaceLost, Run, Send, Sleep, Wait
 from llmstack._core.filtering import Filters
 from llmstack._core.flow import end_flow
 from llmstack._core.reply import Reply
@@ -146,10 +147,12 @@ class Passage:
         error: BaseException | None = None,
         *,
         whole: bool = False,
+        contest: Contest | None = None,
     ) -> Flow[Reply | None]:
         """Resume a flow and serve its effects, until it returns (its reply) or is parked at an open stream (None).
 
-        With `whole` (inside `Parallel`) a stream is read to its end at once.
+        With `whole` (inside `Parallel` and `Race`) a stream is read to its end at once. Of a `contest` that others have
+        won the flow only settles its accounts.
         """
         interruption: BaseException | None = None
         effect: Effect | None = None
@@ -159,6 +162,8 @@ class Passage:
                     effect = flow.send(value) if error is None else flow.throw(error)
                 except StopIteration as stop:
                     return stop.value  # type: ignore[no-any-return]
+                if contest is not None and contest.over:
+                    interruption = interruption or RaceLost()
                 value, error = None, self._refused(effect, interruption or self.interruption)
                 if error is not None:
                     self._count_refusal(flow)
@@ -189,16 +194,24 @@ class Passage:
         if type(effect) is Now:
             clock = self._engine.clock
             return clock.time() if effect.wall else clock.monotonic()
-        if type(effect) is Parallel:
+        if type(effect) in (Parallel, Race):
             for flow in cast("tuple[object, ...]", effect.flows):
                 if not isinstance(flow, Generator):
-                    message = f"parallel() takes flows, such as next(call), not {type(flow).__name__}"
+                    name = type(effect).__name__.lower()
+                    message = f"{name}() takes flows, such as next(call), not {type(flow).__name__}"
                     raise TypeError(message)
+            if type(effect) is Race:
+                return (yield from self._race(effect))
             return (yield Parallel(tuple(self._drive(flow, whole=True) for flow in effect.flows)))
         if not isinstance(effect, Effect):
             message = f"a flow may yield effects only (`yield from sleep(1)`), not {type(effect).__name__}"
             raise TypeError(message)
         return (yield effect)
+
+    def _race(self, effect: Race) -> Flow[Any]:
+        contest = Contest()
+        runs = (self._drive(flow, whole=True, contest=contest) for flow in effect.flows)
+        return (yield from contest.run(runs))
 
     def _send(self, call: Call, flow: Flow[Reply], *, whole: bool) -> Flow[Reply | None]:
         filters = Filters(call) if call.filters else None
@@ -206,7 +219,8 @@ class Passage:
         self.rejected = None
         try:
             attempt.start()
-            answer = yield from transmit(call, self._engine.transport, filters, self.beside, self._close)
+            transport = call.via or self._engine.transport
+            answer = yield from transmit(call, transport, filters, self.beside, self._close)
             if whole and not isinstance(answer, Reply):
                 answer = yield from read_whole(call, answer, filters, self.beside)
             if call.verify and isinstance(answer, Reply):

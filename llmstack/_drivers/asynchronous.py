@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import anyio
 import anyio.abc
 
-from llmstack._core.effects import Effect, Flow, Parallel, Run, Sleep, Wait
+from llmstack._core.effects import Effect, Flow, Parallel, Race, Run, Sleep, Wait
 from llmstack._core.transport import Clock
 from llmstack._drivers.loop import current_loop
 from llmstack._drivers.shield import shielded
@@ -81,6 +82,8 @@ async def _perform(effect: Effect, clock: Clock) -> Any:
         return await _wait(effect.future, effect.timeout)
     if type(effect) is Parallel:
         return await _parallel(effect.flows, clock)
+    if type(effect) is Race:
+        return await _race(effect.flows, clock)
     message = f"no async driver for {type(effect).__name__}"
     raise TypeError(message)
 
@@ -102,25 +105,56 @@ async def _wait(future: Future[Any], timeout: float | None) -> Any:  # noqa: ASY
 
 async def _parallel(flows: tuple[Flow[Any], ...], clock: Clock) -> list[Any]:
     """Run flows as tasks; the first error cancels the others and is raised."""
-    results: list[Any] = [None] * len(flows)
-    failed: list[BaseException] = []
+    ends = await _ends(flows, clock, lambda error: error is not None)
+    results = dict.fromkeys(range(len(flows)))
+    try:
+        for i, result, error in ends:
+            if error is not None:
+                raise error
+            results[i] = result
+    finally:
+        ends.clear()
+        error = None  # its traceback holds this frame
+    return list(results.values())
+
+
+async def _race(flows: tuple[Flow[Any], ...], clock: Clock) -> Any:
+    """Run flows as tasks; the first that ends cancels the others, and its end is the race's."""
+    ends = await _ends(flows, clock, lambda _: True)
+    _, result, error = ends[0]
+    try:
+        if error is not None:
+            raise error
+    finally:
+        ends.clear()
+        del error
+    return result
+
+
+End = tuple[int, Any, BaseException | None]
+"""How a flow has ended: which one, its result, its error."""
+
+
+async def _ends(
+    flows: tuple[Flow[Any], ...], clock: Clock, enough: Callable[[BaseException | None], bool]
+) -> list[End]:
+    """Run flows as tasks until all have ended, or one has ended so that the others are cancelled; first ends first."""
+    ends: list[End] = []
     cancelled = anyio.get_cancelled_exc_class()
 
     async def one(i: int, group: anyio.abc.TaskGroup) -> None:
         try:
-            results[i] = await arun(flows[i], clock)
+            result = await arun(flows[i], clock)
         except cancelled:
             raise
-        except BaseException as error:  # noqa: BLE001 - raised below, without the group's wrapping
-            failed.append(error)
+        except BaseException as error:  # noqa: BLE001 - raised by the caller, without the group's wrapping
+            ends.append((i, None, error))
+        else:
+            ends.append((i, result, None))
+        if enough(ends[-1][2]):
             group.cancel_scope.cancel()
 
     async with anyio.create_task_group() as group:
         for i in range(len(flows)):
             group.start_soon(one, i, group)
-    if failed:
-        try:
-            raise failed[0]
-        finally:
-            failed.clear()  # they hold this frame
-    return results
+    return ends

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from llmstack._core.effects import Emit, Flow, Now, Parallel, Send
+from llmstack._core.effects import Emit, Flow, Now, Parallel, Race, Send
 from llmstack._core.transport import Clock
 from llmstack._drivers.asynchronous import arun
 from llmstack._drivers.clock import SystemClock
@@ -51,8 +51,8 @@ def _served(flow: Flow[T], clock: Clock) -> Flow[T]:
             try:
                 if type(effect) is Now:
                     value = clock.time() if effect.wall else clock.monotonic()
-                elif type(effect) is Parallel:
-                    value = yield Parallel(tuple(_served(branch, clock) for branch in effect.flows))
+                elif isinstance(effect, (Parallel, Race)):
+                    value = yield type(effect)(tuple(_served(branch, clock) for branch in effect.flows))
                 elif type(effect) is Send:
                     message = "this flow belongs to no call: there is nothing to send it with"
                     error = TypeError(message)

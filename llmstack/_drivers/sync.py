@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextvars
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from llmstack._core.effects import Effect, Flow, Parallel, Run, Sleep, Wait
+from llmstack._core.effects import Effect, Flow, Parallel, Race, Run, Sleep, Wait
 from llmstack._core.transport import Clock
 
 T = TypeVar("T")
@@ -65,6 +67,8 @@ def _perform(effect: Effect, clock: Clock) -> Any:
         return effect.future.result(effect.timeout)
     if type(effect) is Parallel:
         return _parallel(effect.flows, clock)
+    if type(effect) is Race:
+        return _race(effect.flows, clock)
     message = f"no sync driver for {type(effect).__name__}"
     raise TypeError(message)
 
@@ -94,3 +98,37 @@ def _parallel(flows: tuple[Flow[Any], ...], clock: Clock) -> list[Any]:
         finally:
             failed.clear()  # they hold this frame
     return [future.result() for future in futures]
+
+
+def _race(flows: tuple[Flow[Any], ...], clock: Clock) -> Any:
+    """Run flows in threads, each with a copy of this context; the end of the first is the race's.
+
+    The threads of the others go on, since nothing can stop them. A program that ends does not wait for them.
+    """
+    ends: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+    won = threading.Lock()
+
+    def start(flow: Flow[Any]) -> Callable[[], None]:
+        context = contextvars.copy_context()
+
+        def branch() -> None:
+            end: tuple[Any, BaseException | None] = (None, None)
+            try:
+                end = (context.run(run, flow, clock), None)
+            except BaseException as error:  # noqa: BLE001 - raised below, if it is the first end
+                end = (None, error)
+            if won.acquire(blocking=False):
+                ends.put(end)
+            del end  # its error holds this frame
+
+        return branch
+
+    for branch in [start(flow) for flow in flows]:
+        threading.Thread(target=branch, name="llmstack-race", daemon=True).start()
+    result, error = ends.get()
+    try:
+        if error is not None:
+            raise error
+    finally:
+        del error  # it holds this frame
+    return result

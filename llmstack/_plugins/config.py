@@ -76,7 +76,7 @@ class Config:
         """
         with admitting(self.rules):
             try:
-                return kind.ordered(self.plugins, transport=self.transport)
+                return kind.ordered(self.plugins, transport=self.transport, transports=self.transports)
             except ConfigError as error:
                 error.message = f"{self.path}: {error.message}"
                 raise

@@ -115,6 +115,10 @@ def _tapped(call: Call, exchange: Exchange) -> Any:
 
 def _response(call: Call, reply: Reply) -> Any:
     if reply.native is not None:
+        if reply.headers is not reply.native.headers:
+            # What a layer has added is for the program to see, too.
+            added = {name: value for name, value in reply.headers.items() if name not in reply.native.headers}
+            reply.native.headers.update(added)
         return reply.native
     headers = {"content-type": "application/json", **_without_lengths(reply)}
     return httpx2.Response(reply.status, headers=headers, content=reply.content or b"", request=bare_request(call))

@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import httpx2
 
-from llmstack._core.call import EMPTY, Call, RawMode, new_id
+from llmstack._core.call import EMPTY, Call, RawMode
+from llmstack._core.call_info import new_id
 from llmstack._core.options import HEADER_PREFIX, current_options, options_from_headers
 from llmstack._wire.body import BodyReplay
 from llmstack._wire.credential import credential_of, settings_of

@@ -21,7 +21,7 @@ from llmstack.middleware._retry.policy import is_outage, is_passing
 from llmstack.middleware._retry.run import Run, State
 from llmstack.transports import Delivery, delivery
 
-__all__ = ["MAX_RETRY_AFTER", "CircuitBreaker", "Retry", "RetryBudget", "is_passing"]
+__all__ = ["MAX_RETRY_AFTER", "CircuitBreaker", "Retry", "RetryBudget", "is_passing", "retry_after"]
 
 MAX_RETRY_AFTER = 120.0
 """Seconds of a server's Retry-After that are obeyed; a longer one is an error at once, as in the SDK."""

@@ -17,12 +17,16 @@ from llmstack.middleware import (
     Moderation,
     Retry,
     RetryBudget,
+    Route,
+    Rule,
     Sentry,
+    Target,
     Validation,
 )
 from llmstack.middleware.budget import BudgetAlert, BudgetDegraded, BudgetExceeded, BudgetUnavailable, CostBooked
 from llmstack.middleware.cache import CacheHit, CacheMissed, CacheStored
 from llmstack.middleware.logging import attempt_fields, call_fields
+from llmstack.middleware.route import HopAnswered, HopFailed
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -72,6 +76,9 @@ def test_the_fields_of_a_calls_info_are_listed():
     [
         (Retry, "retry"),
         (RetryBudget, "retry"),
+        (Route, "route"),
+        (Rule, "route"),
+        (Target, "route"),
         (CircuitBreaker, "retry"),
         (Logging, "logging"),
         (Sentry, "sentry"),
@@ -149,6 +156,8 @@ def test_every_page_is_in_the_index():
     [
         *((event, "cache") for event in (CacheHit, CacheMissed, CacheStored)),
         *((event, "budget") for event in (BudgetAlert, BudgetDegraded, BudgetExceeded, BudgetUnavailable, CostBooked)),
+        (HopFailed, "route"),
+        (HopAnswered, "route"),
     ],
 )
 def test_every_event_of_a_plugin_has_a_line_with_its_fields(event, where):

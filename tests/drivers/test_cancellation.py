@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from llmstack import Call, Flow, Next, Reply
-from llmstack.effects import parallel, run, sleep
+from llmstack.effects import parallel, race, run, sleep
 from llmstack.events import CallFinished
 from llmstack.middleware import CircuitBreaker, Retry
 from llmstack.testing import LocalServer
@@ -179,19 +179,23 @@ def test_cancelled_at_every_await_of_a_retry(
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("program", [plain, read], ids=lambda program: program.__name__)
-def test_cancelled_at_every_await_of_a_race(
+@pytest.mark.parametrize("first", [False, True], ids=["parallel", "race"])
+def test_cancelled_at_every_await_of_several_flows(
     server: LocalServer,
     program: Program,
     way: Way,
+    first: bool,  # noqa: FBT001
 ) -> None:
     """All branches end with the call."""
     side = Side(way.loop)
 
-    def race(call: Call, next: Next) -> Flow[Reply]:
+    def several(call: Call, next: Next) -> Flow[Reply]:
+        if first:
+            return (yield from race(next(call), next(call)))
         replies = yield from parallel(next(call), next(call))
         return replies[0]
 
-    side.run(Strikes(side, lambda: side.local(server, [race]), program, way).everywhere)
+    side.run(Strikes(side, lambda: side.local(server, [several]), program, way).everywhere)
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -1,0 +1,1 @@
+"""What `Route` is made of."""

@@ -1,0 +1,259 @@
+"""Journey: one call's way from target to target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any, Final
+
+from openai import APIStatusError
+
+from llmstack import Call, Flow, Next, Reply, Transport
+from llmstack.effects import emit, monotonic, now
+from llmstack.errors import CircuitOpenError
+from llmstack.middleware._route.board import Board
+from llmstack.middleware._route.event import HopAnswered, HopFailed
+from llmstack.middleware._route.health import Ticket
+from llmstack.middleware._route.hedge import Duel
+from llmstack.middleware._route.home import Homes
+from llmstack.middleware._route.kind import Kind, is_ambiguous, kind_of
+from llmstack.middleware._route.lock import LOCK
+from llmstack.middleware._route.target import Target
+from llmstack.middleware.retry import retry_after
+
+__all__ = ["HEADER", "Journey", "Setting"]
+
+HEADER: Final = "x-llmstack-route"
+"""The header of a reply that names the target."""
+
+_LONGEST: Final = 3600.0
+"""Seconds of a server's wish to be left alone that are obeyed: a target is asked again some time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How Route was set up; see there."""
+
+    on: frozenset[str]
+    retry_ambiguous: bool
+    hedge_after: float | None
+    larger: Mapping[str, Target]
+    retries: int | None
+    timeout: float | None
+    transports: Mapping[str, Transport]
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """A target that is asked.
+
+    Attributes:
+        ticket: The target's.
+        call: The call as it is sent there.
+        number: Which target of this call, from 1.
+        told: Target and outcome, for notes: a kind of failure, ``"error"``, ``"ok"``, or ``"abandoned"`` until then.
+    """
+
+    ticket: Ticket
+    call: Call
+    number: int
+    told: dict[str, Any]
+
+
+class Journey:
+    """A call that is under way.
+
+    Attributes:
+        hops: What has been tried, in order, for notes.
+    """
+
+    def __init__(self, call: Call, next: Next, board: Board, homes: Homes, setting: Setting) -> None:
+        """Begin."""
+        self._call = call
+        self._next = next
+        self._board = board
+        self._homes = homes
+        self._setting = setting
+        self._numbers = count(1)
+        self._targets: Sequence[Target] = ()
+        self._rest: list[Target] = []
+        self.hops: list[dict[str, Any]] = []
+
+    def run(self, targets: Sequence[Target], session: str | None) -> Flow[Reply]:
+        """Ask one target after the other, until one answers or none is left that may.
+
+        Args:
+            targets: As they were written.
+            session: What the call belongs to; None if to nothing.
+        """
+        self._targets = self._homes.bound(self._call, targets)
+        at = yield from monotonic()
+        self._rest = self._board.line_up(self._targets, at, session)
+        while True:
+            ticket = self._taken(self._board.enter(self._rest, at))
+            try:
+                return (yield from self._asked(ticket))
+            except Exception as error:
+                if not self._goes_on(error):
+                    self._tell(error)
+                    raise
+            at = yield from monotonic()
+
+    def enter_open(self, at: float) -> Ticket | None:
+        """Give the call to the next target that is not left alone; None if there is none."""
+        with LOCK:  # the other side of a duel may fail at this moment, which leaves fewer
+            ticket = self._board.enter(self._rest, at) if self._board.has_open(self._rest, at) else None
+            return None if ticket is None else self._taken(ticket)
+
+    def _taken(self, ticket: Ticket) -> Ticket:
+        self._rest = [target for target in self._rest if target.name != ticket.target.name]
+        return ticket
+
+    def _asked(self, ticket: Ticket) -> Flow[Reply]:
+        # What is streamed is not hedged: in a race it would be read to its end before the program sees any of it.
+        if self._setting.hedge_after is None or self._call.stream or not self._rest or not self._call.replayable:
+            return (yield from self.hop(ticket))
+        return (yield from Duel(self, self._setting.hedge_after).fight(ticket))
+
+    # One target -------------------------------------------------------------------------------------------------
+
+    def hop(self, ticket: Ticket, duel: Duel | None = None) -> Flow[Reply]:
+        """Ask one target.
+
+        Args:
+            ticket: Which.
+            duel: The duel that it is part of; None if no other is asked at the same time.
+        """
+        target = ticket.target
+        hop = Hop(ticket, self._aimed(target), next(self._numbers), {"target": target.name, "outcome": "abandoned"})
+        self.hops.append(hop.told)
+        try:
+            try:
+                reply = yield from self._next(hop.call)
+            except Exception as error:
+                yield from self._failed(hop, error)
+                raise
+            return (yield from self._answered(hop, reply, duel))
+        finally:
+            self._board.dropped(ticket)
+
+    def _aimed(self, target: Target) -> Call:
+        call, setting = self._call, self._setting
+        changes: dict[str, Any] = {"verify": True}
+        retries = setting.retries if target.retries is None else target.retries
+        if retries is not None:
+            changes["max_retries"] = retries
+        timeout = setting.timeout if target.timeout is None else target.timeout
+        if timeout is not None:
+            changes["timeout"] = timeout
+        params = dict(target.params)
+        if target.model is not None and target.model != call.model:
+            params["model"] = target.model
+        if params or target.without:
+            call = call.with_params(params, without=target.without)
+        if target.transport is None:
+            return call.replace(**changes)
+        return call.through(setting.transports[target.transport], **changes)
+
+    def _answered(self, hop: Hop, reply: Reply, duel: Duel | None) -> Flow[Reply]:
+        at, ticket, call = (yield from monotonic()), hop.ticket, hop.call
+        first = call.progress.first_content_at if call.stream else None
+        latency = (at if first is None or first < ticket.at else first) - ticket.at
+        recovered = False
+        if reply.complete or first is not None:  # a program that stopped reading before content came says nothing
+            recovered = self._board.answered(ticket, at, latency, reply.headers)
+        target = ticket.target
+        if duel is None or duel.won():
+            hop.told["outcome"] = "ok"
+            self._note()
+            self._homes.remember(call, reply, target, self._targets)
+            yield from emit(
+                HopAnswered(
+                    call=call.info,
+                    target=target.name,
+                    number=hop.number,
+                    latency=latency,
+                    hedged=duel is not None and duel.both,
+                    recovered=recovered,
+                )
+            )
+        other_model = target.model is not None and target.model != self._call.model
+        return reply.replace(
+            headers={**reply.headers, HEADER: target.name}, no_store=True if other_model else reply.no_store
+        )
+
+    def _failed(self, hop: Hop, error: Exception) -> Flow[None]:
+        at, ticket, kind = (yield from monotonic()), hop.ticket, kind_of(error)
+        headers = error.response.headers if isinstance(error, APIStatusError) else {}
+        hint = yield from _hint(error, kind, headers)
+        target = ticket.target
+        # Where a target takes any model, one that it does not have says nothing of the others.
+        blamed = None if kind == "not_found" and target.model is None else kind
+        cooldown = self._board.failed(ticket, at, blamed, hint, headers)
+        hop.told["outcome"] = kind or "error"
+        with LOCK:
+            self._rest = self._narrowed(kind, target)
+        alert = f"the target {target.name} is left alone for {cooldown:.0f} s ({kind})" if cooldown else ""
+        yield from emit(
+            HopFailed(
+                call=hop.call.info,
+                target=target.name,
+                number=hop.number,
+                kind=kind,
+                error=error,
+                duration=at - ticket.at,
+                cooldown=cooldown,
+                alert=alert,
+            )
+        )
+
+    def _narrowed(self, kind: Kind | None, failed: Target) -> list[Target]:
+        """The targets that may do better."""
+        rest = self._rest
+        if kind in ("auth", "quota"):
+            return [target for target in rest if target.transport != failed.transport]
+        if kind == "connection":
+            return sorted(rest, key=lambda target: target.transport == failed.transport)
+        if kind != "context_window":
+            return rest
+        model = failed.model or self._call.model
+        rest = [target for target in rest if (target.model or self._call.model) != model]
+        larger = self._setting.larger.get(model or "")
+        if larger is None:
+            return rest
+        if larger.transport is None:
+            larger = replace(larger, transport=failed.transport)
+        if any(hop["target"] == larger.name for hop in self.hops):
+            return rest
+        return [larger, *(target for target in rest if target.name != larger.name)]
+
+    # The end ----------------------------------------------------------------------------------------------------
+
+    def _goes_on(self, error: Exception) -> bool:
+        """Whether another target is asked after a failure."""
+        call, setting = self._call, self._setting
+        if not self._rest or kind_of(error) not in setting.on:
+            return False
+        if call.committed or not call.replayable or (call.remaining is not None and call.remaining <= 0):
+            return False
+        return setting.retry_ambiguous or not is_ambiguous(error)
+
+    def _tell(self, error: Exception) -> None:
+        """Say with the error what has been tried."""
+        self._note()
+        if len(self.hops) > 1:
+            error.add_note("route: " + ", ".join(f"{hop['target']} ({hop['outcome']})" for hop in self.hops))
+
+    def _note(self) -> None:
+        self._call.note(route=[dict(hop) for hop in self.hops])
+
+
+def _hint(error: Exception, kind: Kind | None, headers: Mapping[str, str]) -> Flow[float | None]:
+    """Seconds for which a target says that it is to be left alone; None if it does not."""
+    if isinstance(error, CircuitOpenError):
+        return error.retry_after
+    if kind != "rate_limit":
+        return None
+    wish = retry_after(headers, (yield from now()))
+    return None if wish is None else min(wish, _LONGEST)
