@@ -13,7 +13,7 @@ export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-lowest lint format types bench lock clean setup
+.PHONY: help demo test test-lowest lint format types bench docs lock clean setup
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,10 +44,13 @@ types: .venv/.stamp ## Check types, with mypy and with pyright
 bench: .venv/.stamp ## Measure what a call costs
 	.venv/bin/python -m benchmarks $(ARGS)
 
+docs: .venv-docs/.stamp ## Build the documentation as a site, in site/; a broken link is an error
+	.venv-docs/bin/zensical build --clean --strict
+
 setup: .venv/.stamp ## Only create .venv
 
 clean: ## Remove the environments and all caches
-	rm -rf .venv .venv-lowest .venv-uv dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv .venv-docs .venv-lowest .venv-uv .cache dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- environments -----------------------------------------------------------------------------------------------------
@@ -61,6 +64,11 @@ PROJECTS := ./pyproject.toml $(wildcard plugins/*/pyproject.toml)
 	$(make-environment)
 
 .venv-lowest/.stamp: requirements-lowest.lock $(PROJECTS)
+	$(make-environment)
+
+# The pages' tool needs nothing of the project: it reads the docstrings without importing them.
+.venv-docs/.stamp: PROJECTS :=
+.venv-docs/.stamp: requirements-docs.lock
 	$(make-environment)
 
 define make-environment
@@ -85,7 +93,8 @@ fi; \
 echo "Installing $< into $$environment"; \
 rm -f $@; \
 $$environment/bin/python -m pip install --quiet --require-hashes -r $<; \
-$$environment/bin/python -m pip install --quiet --no-deps --no-build-isolation $(addprefix -e ,$(dir $(PROJECTS))); \
+$(if $(PROJECTS),$$environment/bin/python -m pip install --quiet --no-deps --no-build-isolation \
+  $(addprefix -e ,$(dir $(PROJECTS)));) \
 $$environment/bin/python -m pip check; \
 touch $@
 endef
@@ -95,15 +104,18 @@ endef
 # as long as it fits; to raise it: make lock UPGRADE=--upgrade
 
 UV ?= .venv-uv/bin/uv
-COMPILE = $(UV) pip compile pyproject.toml --quiet --no-config --universal --python-version 3.11 --all-extras --no-header
-LOCK = $(COMPILE) --group dev --generate-hashes --no-emit-index-url $(UPGRADE)
+PIN = $(UV) pip compile --quiet --no-config --universal --python-version 3.11 --no-header
+COMPILE = $(PIN) pyproject.toml --all-extras
+HASHED = --generate-hashes --no-emit-index-url $(UPGRADE)
+LOCK = $(COMPILE) --group dev $(HASHED)
 
-lock: $(if $(filter .venv-uv/%,$(UV)),.venv-uv/bin/uv) ## Write both requirements files anew from pyproject.toml
+lock: $(if $(filter .venv-uv/%,$(UV)),.venv-uv/bin/uv) ## Write the requirements files anew from pyproject.toml
 	$(LOCK) -o requirements.lock
+	$(PIN) --group docs $(HASHED) -o requirements-docs.lock
 	lowest=$$(mktemp) && trap 'rm -f "$$lowest"' EXIT && \
 	$(COMPILE) --group plugins --no-deps --no-annotate --resolution lowest-direct > "$$lowest" && \
 	$(LOCK) -c "$$lowest" --no-annotate -o requirements-lowest.lock
-	@! grep -n '://' requirements.lock requirements-lowest.lock
+	@! grep -n '://' requirements*.lock
 
 .venv-uv/bin/uv:
 	$(firstword $(PYTHON)) -m venv .venv-uv

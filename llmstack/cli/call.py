@@ -14,13 +14,16 @@ from rich.padding import Padding
 from rich.text import Text
 
 from llmstack import OpenAI, Stack, options
-from llmstack.cli.failure import UsageError
+from llmstack.cli.failure import UsageError, warnings_shown
 from llmstack.cli.measure import duration, tokens
 from llmstack.cli.path import marks_for, path
 from llmstack.cli.question import Question
 from llmstack.cli.terminal import console, lenient
 from llmstack.cli.text import escaped
 from llmstack.cli.trace import Trace, Trail
+
+_UNUSED = "unused"
+"""The key of a client whose transport has its own: the client's never travels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class Connection:
         Raises:
             llmstack.errors.ConfigError: If the config file is wrong.
         """
-        return Stack.default() if self.config is None else Stack.from_config(self.config)
+        with warnings_shown():
+            return Stack.default() if self.config is None else Stack.from_config(self.config)
 
     def client(self, stack: Stack) -> OpenAI:
         """A client of the stack.
@@ -51,9 +55,11 @@ class Connection:
         Raises:
             UsageError: If there is no key.
         """
-        if not os.environ.get("OPENAI_API_KEY"):
-            raise UsageError("set OPENAI_API_KEY to your key first (any text will do for a server that wants none)")
         given: dict[str, Any] = {"base_url": self.base_url, "timeout": self.timeout}
+        if getattr(stack.transport, "place", None) is not None:
+            given["api_key"] = _UNUSED
+        elif not os.environ.get("OPENAI_API_KEY"):
+            raise UsageError("set OPENAI_API_KEY to your key first (any text will do for a server that wants none)")
         return OpenAI(stack=stack, **{name: value for name, value in given.items() if value is not None})
 
 
@@ -95,7 +101,7 @@ def _show(trail: Trail) -> None:
     out = console(stderr=True)
     marks = marks_for(out)
     out.print(Padding(Text(f"{trail.call.endpoint} {trail.call.model or ''}", "bold"), (1, 0, 0, 0)))
-    for line in path(trail, marks):
+    for line in path(trail, marks, out.width):
         out.print(line)
     ended = trail.finished
     if ended is None:

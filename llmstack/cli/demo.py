@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import tenacity
@@ -16,17 +17,20 @@ from rich.rule import Rule
 from rich.syntax import Syntax
 from rich.text import Text
 
-from llmstack import AsyncOpenAI, OpenAI, Stack
+from llmstack import AsyncOpenAI, OpenAI, Stack, Transport
 from llmstack.cli.failure import UsageError, explained
-from llmstack.cli.layers import Guard, Memo, Timing
+from llmstack.cli.layers import Guard, Timing
 from llmstack.cli.measure import duration
 from llmstack.cli.observed import Observed
+from llmstack.cli.program import Program
 from llmstack.cli.report import Report, Result
-from llmstack.cli.scene import Program, Scene, scenes
+from llmstack.cli.scene import LIMIT, Scene, scenes
 from llmstack.cli.terminal import console
 from llmstack.cli.trace import Trace, Trail
-from llmstack.middleware import Retry
+from llmstack.cli.usage_report import money
+from llmstack.middleware import Budget, Cache, Retry
 from llmstack.testing import LocalServer
+from llmstack.transports import AzureTransport, ChatTransport, ResponsesTransport
 
 FAKE_KEY = "sk-test-not-a-key"
 _TIMEOUT = 60.0
@@ -72,19 +76,35 @@ class _Stage:
         retry = Retry() if server is None else Retry(wait=tenacity.wait_fixed(0.1))
         self._timing = Timing()
         self._observed = Observed()
-        self._stack = Stack.ordered([self._timing, Guard(), Memo(), retry, *self._observed.plugins])
-        self._trace = Trace()
-        traced = self._trace.around(self._stack)
+        self._budget = Budget([LIMIT] if server is not None else ())
+        # All calls, not only those that ask for the same answer each time: the demo's questions are harmless.
+        cache = Cache(when="always")
+        self._stack = Stack.ordered([self._timing, Guard(), cache, self._budget, retry, *self._observed.plugins])
         self._report = Report(console())
-        options: dict[str, Any] = {"stack": traced, "timeout": _TIMEOUT}
+        self._traces: list[Trace] = []
+        self._options: dict[str, Any] = {"timeout": _TIMEOUT}
         if server is not None:
-            options |= {"base_url": server.base_url, "api_key": FAKE_KEY}
-        self._client = OpenAI(**options)
-        self._program = Program(self._client, model, lambda: AsyncOpenAI(**options), self._report.piece)
+            self._options |= {"base_url": server.base_url, "api_key": FAKE_KEY}
+        traced = self._traced(self._stack)
+        self._client = OpenAI(stack=traced, **self._options)
+        self._others = {} if server is None else {way.name: self._over(way) for way in _transports(server)}
+        open_async = partial(AsyncOpenAI, stack=traced, **self._options)
+        self._program = Program(self._client, model, open_async, self._report.piece, self._others)
+
+    def _over(self, transport: Transport) -> OpenAI:
+        return OpenAI(stack=self._traced(self._stack.with_transport(transport)), **self._options)
+
+    def _traced(self, stack: Stack) -> Stack:
+        self._traces.append(Trace())
+        return self._traces[-1].around(stack)
+
+    def _trails(self) -> list[Trail]:
+        return [trail for trace in self._traces for trail in trace.trails.values()]
 
     def close(self) -> None:
         """Close what was opened."""
-        self._client.close()
+        for client in (self._client, *self._others.values()):
+            client.close()
         self._stack.close()
 
     def play(self, played: Sequence[Scene]) -> bool:
@@ -99,7 +119,7 @@ class _Stage:
         return not any(result.problem for result in results)
 
     def _scene(self, scene: Scene) -> Result:
-        before = len(self._trace.trails)
+        before = {trail.call.id for trail in self._trails()}
         self._program.got = []
         if self._server is not None and scene.prepare is not None:
             scene.prepare(self._server)
@@ -110,7 +130,7 @@ class _Stage:
         except OpenAIError as raised:
             error = explained(raised)
         seconds = time.perf_counter() - started
-        trails = list(self._trace.trails.values())[before:]
+        trails = [trail for trail in self._trails() if trail.call.id not in before]
         problem = _problem(scene, trails, exact=self._server is not None)
         return Result(
             scene=scene,
@@ -137,9 +157,19 @@ class _Stage:
         out.print(Rule(Text("Summary", "bold"), align="left", style="dim"))
         self._report.summary(results)
         seconds = f" {dot} ".join(f"{name} {duration(spent)}" for name, spent in self._timing.seconds.items())
-        out.print(Text(f"What the timing plugin added up: {seconds}\n"))
+        out.print(Text(f"What the timing plugin added up: {seconds}"))
+        for spending in self._budget.spending("model"):
+            saved = f", {money(spending.saved)} saved by the cache" if spending.saved else ""
+            out.print(Text(f"What the books say of {spending.key}: {money(spending.cost)} spent{saved}"))
+        out.print()
         out.print(Rule(Text("The stack, outermost first: stack.explain()", "bold"), align="left", style="dim"))
         out.print(Text(self._stack.explain()))
+
+
+def _transports(server: LocalServer) -> list[Transport]:
+    """All but OpenAI's own, to the same server."""
+    azure = AzureTransport(endpoint=server.azure_endpoint, api="v1", api_key=FAKE_KEY)
+    return [ResponsesTransport(), ChatTransport(), azure]
 
 
 def _problem(scene: Scene, trails: Sequence[Trail], *, exact: bool) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 import traceback
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -34,6 +37,17 @@ def show_failure(error: BaseException, *, debug: bool) -> None:
     if debug:
         console.print(Text(escaped(redacted("".join(traceback.format_exception(error))))))
     console.print(Text(explained(error), style="red"))
+
+
+@contextmanager
+def warnings_shown() -> Generator[None, None, None]:
+    """Print warnings as a person likes to read them: a line each, without the place in the code."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for warning in caught:
+        text = escaped(redacted(str(warning.message)))
+        Console(stderr=True, highlight=False, soft_wrap=True).print(Text(f"warning: {text}", style="yellow"))
 
 
 def _words(error: BaseException) -> str:

@@ -42,24 +42,3 @@ class Guard:
         if "password" in json.dumps(call.params).lower():
             raise SecretError("this prompt speaks of a password; leave it out")
         return (yield from next(call))
-
-
-class Memo:
-    """Answers a question that was asked before: no request is sent, and a stream is replayed."""
-
-    stage = Stage.CACHE
-
-    def __init__(self) -> None:
-        self._kept: dict[str, Reply] = {}
-
-    @hookimpl
-    def llmstack_call(self, call: Call, next: Next) -> Flow[Reply]:
-        """Answer or pass on."""
-        key = json.dumps([call.path, call.params], sort_keys=True)
-        kept = self._kept.get(key)
-        if kept is not None:
-            return kept.replace(cached=True)
-        reply = yield from next(call)
-        if reply.complete:
-            self._kept[key] = reply
-        return reply

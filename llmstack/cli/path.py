@@ -49,9 +49,16 @@ def marks_for(console: Console) -> Marks:
     return Marks()
 
 
-def path(trail: Trail, marks: Marks) -> list[Text]:
-    """The way of a call, line by line."""
-    lines = list(_Drawing(trail, marks).lines())
+def path(trail: Trail, marks: Marks, width: int | None = None) -> list[Text]:
+    """The way of a call, line by line.
+
+    Args:
+        trail: The way.
+        marks: The signs to draw it with.
+        width: Columns there are: what became of the call stands on a line of its own where it does not fit; None for
+            as many as it takes.
+    """
+    lines = list(_Drawing(trail, marks, width).lines())
     for line in lines:
         line.rstrip()
     return lines
@@ -61,6 +68,7 @@ def path(trail: Trail, marks: Marks) -> list[Text]:
 class _Drawing:
     trail: Trail
     marks: Marks
+    width: int | None = None
     columns: dict[int, int] = field(default_factory=dict)
     sent: int = 0
 
@@ -78,12 +86,12 @@ class _Drawing:
         if not leg:
             return
         if leg[0].inward:
-            yield self._inward(leg, turn)
+            yield from self._inward(leg, turn)
         elif len(leg) > 1:
             # The first leaving stands at the end of the leg inward.
             yield self._outward(leg)
 
-    def _inward(self, leg: Sequence[Step], turn: Step | None) -> Text:
+    def _inward(self, leg: Sequence[Step], turn: Step | None) -> Iterator[Text]:
         line = Text(no_wrap=False)
         if leg[0].kind == "again":
             wait = self._wait()
@@ -92,9 +100,16 @@ class _Drawing:
         for step in leg:
             self.columns.setdefault(step.depth, len(line))
             line.append(f"{self.marks.inward} ", "dim").append(f"{step.layer} ", "cyan")
-        if turn is not None:
-            line.append(" ").append(self._verdict(turn))
-        return line
+        if turn is None:
+            yield line
+            return
+        verdict = self._verdict(turn)
+        if self.width is None or len(line) + 1 + len(verdict) <= self.width:
+            yield line.append(" ").append(verdict)
+            return
+        yield line
+        column = min(self.columns[leg[-1].depth] + 2, max(0, self.width - len(verdict)))
+        yield Text(" " * column).append(verdict)
 
     def _wait(self) -> str:
         retry = next((retry for retry in self.trail.retries if retry.number == self.sent), None)
@@ -113,14 +128,15 @@ class _Drawing:
         return line
 
     def _verdict(self, turn: Step) -> Text:
+        if turn.kind == "refusal":
+            who = f"{turn.by} refuses" if turn.by else "refuses"
+            return Text(f"{self.marks.bad} {who}: nothing is sent", "red")
         if turn.depth == self.trail.depth:
             self.sent += 1
             ended = next((attempt for attempt in self.trail.attempts if attempt.number == self.sent), None)
             return self._mark(turn.error) if ended is None else attempt_text(ended, self.marks)
         if turn.kind == "answer":
             return Text(f"{self.marks.good} answers by itself: nothing is sent", "green")
-        if turn.kind == "refusal":
-            return Text(f"{self.marks.bad} refuses: nothing is sent", "red")
         return self._mark(turn.error)
 
     def _mark(self, error: str) -> Text:

@@ -150,7 +150,7 @@ class Report:
     def _ways(self, trails: Sequence[Trail]) -> list[Text]:
         """The way of each call; one for all that took the same."""
         ways = {tuple((step.layer, step.kind) for step in trail.steps): trail for trail in reversed(trails)}
-        lines = [line for trail in reversed(ways.values()) for line in path(trail, self.marks)]
+        lines = [line for trail in reversed(ways.values()) for line in path(trail, self.marks, self.console.width - 3)]
         if lines and len(ways) < len(trails):
             lines[-1].append(f"  ({len(trails)} calls)", "dim")
         return lines

@@ -2,84 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
+import llmstack
+from llmstack.cli.program import Program
 from llmstack.events import Outcome
 
 if TYPE_CHECKING:
-    from llmstack import AsyncOpenAI, OpenAI
     from llmstack.testing.local_server import LocalServer
 
 Step = Literal["", "answer", "refusal"]
 """What must be seen on the way of a call besides its requests."""
 
+LIMIT = "$0.01/day for team=search"
+"""What the demo's Budget allows."""
 HELLO = "Say hello in five words."
 _CHAT = "/chat/completions"
-
-
-@dataclass(slots=True)
-class Program:
-    """The program that makes the calls.
-
-    Attributes:
-        client: Its client.
-        model: The model it asks.
-        open_async: Makes its async client.
-        show: Called with each piece of a stream as it arrives.
-        got: What it has received in the present scene.
-    """
-
-    client: OpenAI
-    model: str
-    open_async: Callable[[], AsyncOpenAI]
-    show: Callable[[str], None]
-    got: list[str] = field(default_factory=list)
-
-    def ask(self, text: str) -> None:
-        """One chat completion."""
-        reply = self.client.chat.completions.create(model=self.model, messages=[{"role": "user", "content": text}])
-        self.got.append(reply.choices[0].message.content or "")
-
-    def ask_all(self, *texts: str) -> None:
-        """Several at once, in an async program."""
-
-        async def ask(client: AsyncOpenAI, text: str) -> str:
-            reply = await client.chat.completions.create(model=self.model, messages=[{"role": "user", "content": text}])
-            return reply.choices[0].message.content or ""
-
-        async def program() -> None:
-            async with self.open_async() as client:
-                self.got += await asyncio.gather(*(ask(client, text) for text in texts))
-
-        asyncio.run(program())
-
-    def stream(self, text: str, *, pieces: int | None = None) -> None:
-        """A streamed chat completion, read to its end or only so many pieces of it."""
-        messages: Any = [{"role": "user", "content": text}]
-        usage: Any = {"include_usage": True}
-        with self.client.chat.completions.create(
-            model=self.model, messages=messages, stream=True, stream_options=usage
-        ) as stream:
-            for chunk in stream:
-                piece = chunk.choices[0].delta.content if chunk.choices else None
-                if not piece:
-                    continue
-                self.got.append(piece)
-                self.show(piece)
-                if len(self.got) == pieces:
-                    break
-
-    def respond(self, text: str) -> None:
-        """One call of the Responses API."""
-        self.got.append(self.client.responses.create(model=self.model, input=text).output_text)
-
-    def embed(self, *texts: str) -> None:
-        """Vectors of some texts."""
-        reply = self.client.embeddings.create(model="text-embedding-3-small", input=list(texts))
-        self.got += [f"a vector of {len(item.embedding)} numbers" for item in reply.data]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,9 +143,35 @@ def _other() -> Iterable[Scene]:
     yield Scene(
         title="The first question again",
         code="client.chat.completions.create(model=..., messages=[...])",
+        note="The cache has the answer: no request, no cost.",
         play=lambda program: program.ask(HELLO),
         statuses=(),
         turn="answer",
+    )
+    yield Scene(
+        title="More than a budget allows",
+        code='with llmstack.options(tags={"team": "search"}): client.chat...',
+        note=f"The limit is {LIMIT}. What a call may cost at most is reserved before it is sent.",
+        play=_write_a_novel,
+        outcome="refused",
+        statuses=(),
+        turn="refusal",
+        live=False,
+    )
+    yield Scene(
+        title="One call, three transports",
+        code="OpenAI(stack=stack.with_transport(...)).chat.completions.create(...)",
+        note="OpenAI's chat completions, its Responses API, an Azure resource.",
+        play=lambda program: program.ask_everywhere("Which way did this go?"),
+        calls=3,
+        live=False,
+    )
+    yield Scene(
+        title="Responses by chat completions",
+        code="OpenAI(stack=stack.with_transport(ChatTransport())).responses.create(...)",
+        note="For servers that have nothing else.",
+        play=lambda program: program.respond("Which way did that go?", over="chat"),
+        live=False,
     )
     yield Scene(
         title="A refused call",
@@ -216,3 +182,8 @@ def _other() -> Iterable[Scene]:
         statuses=(),
         turn="refusal",
     )
+
+
+def _write_a_novel(program: Program) -> None:
+    with llmstack.options(tags={"team": "search"}):
+        program.ask("Write a novel.", max_completion_tokens=100_000)

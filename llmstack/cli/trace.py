@@ -40,6 +40,7 @@ class Step:
         seconds: On leaving: how long it was in this layer and all further in.
         own: On leaving: how much of that was spent in this layer alone.
         error: Name of the error that leaves it.
+        by: Who refused, if that was not this layer: one that works next to the transport, at each attempt.
     """
 
     layer: str
@@ -49,6 +50,7 @@ class Step:
     seconds: float = 0.0
     own: float = 0.0
     error: str = ""
+    by: str = ""
 
     @property
     def inward(self) -> bool:
@@ -63,6 +65,7 @@ class Visit:
     depth: int
     since: float
     outer: Visit | None
+    attempts: int
     sends: int = 0
     further_in: float = 0.0
 
@@ -95,7 +98,7 @@ class Trail:
         again = outer is not None and outer.sends > 0
         if outer is not None:
             outer.sends += 1
-        visit = Visit(depth, at, outer)
+        visit = Visit(depth, at, outer, len(self.attempts))
         self.visits.append(visit)
         self.steps.append(Step(layer, depth, "again" if again else "in", at))
         return visit
@@ -108,8 +111,12 @@ class Trail:
             visit.outer.further_in += seconds
         own = max(0.0, seconds - visit.further_in)
         name = "" if error is None else type(error).__name__
-        early = visit.sends == 0 and visit.depth < self.depth
-        self.steps.append(Step(layer, visit.depth, _leaving(error, early=early), at, seconds, own, name))
+        kind = _leaving(error, early=visit.sends == 0 and visit.depth < self.depth)
+        by = ""
+        if isinstance(error, RefusedError) and visit.sends == 0 and visit.attempts == len(self.attempts):
+            kind = "refusal"
+            by = error.plugin if error.plugin and error.plugin != layer else ""
+        self.steps.append(Step(layer, visit.depth, kind, at, seconds, own, name, by))
 
     def own_times(self) -> dict[str, float]:
         """Seconds spent in each layer alone, outermost first, the transport last."""
@@ -122,7 +129,7 @@ class Trail:
 def _leaving(error: BaseException | None, *, early: bool) -> Kind:
     if error is None:
         return "answer" if early else "reply"
-    return "refusal" if early and isinstance(error, RefusedError) else "error"
+    return "error"
 
 
 class Trace:

@@ -1,8 +1,10 @@
 """Stores: where caches, budgets and limits keep their state, chosen by URL.
 
-from llmstack.stores import open_store
+    from llmstack.stores import open_store
 
-ledger = open_store("sqlite:///var/lib/app/llm.db").ledger()
+    ledger = open_store("sqlite:///var/lib/app/llm.db").ledger()
+
+Opening one does no I/O.
 """
 
 from llmstack.stores.cache import CacheStats, CacheStore, Entry

@@ -86,6 +86,20 @@ def ask(environment):
 
 
 @pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run ``llmstack`` in this process, in an empty folder, without a key and without a config."""
+    monkeypatch.chdir(tmp_path)
+    none = {"OPENAI_API_KEY": None, "OPENAI_BASE_URL": None, "LLMSTACK_CONFIG": None, "COLUMNS": "80"}
+
+    def run(*arguments, changed=None):
+        result = CliRunner().invoke(build(), list(arguments), env={**none, **(changed or {})}, catch_exceptions=False)
+        assert KEY not in result.output
+        return Done(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+@pytest.fixture
 def installed(tmp_path):
     """Install a plugin as a package would be: a module and an entry point; gives the environment that finds it."""
 

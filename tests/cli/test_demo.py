@@ -19,7 +19,13 @@ def test_the_demo_shows_what_it_promises(demo):
     assert "429 RateLimitError" in demo.stdout
     assert "↻ 150 ms → openai  ✓ 200" in demo.stdout
     assert "10 tokens in, 9 out" in demo.stdout
-    assert "memo  ✓ answers by itself" in demo.stdout
+    assert "cache  ✓ answers by itself" in demo.stdout
+    assert "✗ budget refuses: nothing is sent" in demo.stdout
+    assert "BudgetExceededError: the budget $0.01/day for team=search has no room" in demo.stdout
+    for transport in ("openai", "responses", "azure", "chat"):
+        assert f"retry → {transport}  ✓ 200" in demo.stdout
+    books = r"^What the books say of gpt-5-mini: \$0\.\d+ spent, .+ saved by the cache$"
+    assert re.search(books, demo.stdout, re.MULTILINE)
     assert "guard  ✗ refuses" in demo.stdout
     assert "the server hung up" in demo.stdout
     assert "unexpected" not in demo.stdout
@@ -60,7 +66,7 @@ def test_the_demo_works_where_there_is_only_ascii(llmstack_alone):
     """A terminal without arrows gets plain ones."""
     done = llmstack_alone("demo", encoding="ascii")
     assert done.returncode == 0
-    assert "> timing > guard > memo > retry > openai  ok 200" in done.stdout
+    assert "> timing > guard > cache > budget > retry > openai  ok 200" in done.stdout
 
 
 def test_live_without_a_key_says_so(llmstack):
