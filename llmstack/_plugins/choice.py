@@ -28,7 +28,7 @@ class Skipped:
         name: The plugin.
         origin: Its distribution and version.
         reason: Why: it is broken, or it may not be loaded.
-        broken: False if it was left out on purpose, by an allow or a block list.
+        broken: False if it was left out on purpose: by an allow or a block list, or since it is not automatic.
     """
 
     name: str
@@ -92,7 +92,12 @@ def chosen(settings: Settings, mistakes: Mistakes) -> Chosen:
                     _warn(settings, skipped[-1])
                 continue
             try:
-                plugins[name] = _made(settings, name, offer)
+                found = _loaded(name, offer)
+                if auto and name not in settings.values and getattr(found, "automatic", True) is False:
+                    reason = f"is active where it is named, or has a table [{name}]"
+                    skipped.append(Skipped(name, offer.origin, reason, broken=False))
+                    continue
+                plugins[name] = _made(settings, name, offer, found)
             except RegistrationError as error:
                 # Two of one name is no broken plugin: nobody can tell which of them was meant.
                 if offer.rivals or strict or (strict is None and not auto):
@@ -126,16 +131,25 @@ def _offer(settings: Settings, name: str, offers: tuple[Available, ...]) -> Avai
         raise PluginNotFoundError(f"{settings.where('plugins')}: {error.message}") from None
 
 
-def _made(settings: Settings, name: str, offer: Available) -> Any:
+def _loaded(name: str, offer: Available) -> Any:
+    if name in RESERVED:
+        raise RegistrationError(f"a plugin cannot be called {name!r}: a config means something else by it", plugin=name)
+    return offer.load()
+
+
+def _made(settings: Settings, name: str, offer: Available, plugin: Any) -> Any:
     """The plugin, made with its options.
+
+    Args:
+        settings: The config.
+        name: What the config calls it.
+        offer: Where it is from.
+        plugin: What was imported.
 
     Raises:
         RegistrationError: If the plugin is broken.
         ConfigError: If its options are.
     """
-    if name in RESERVED:
-        raise RegistrationError(f"a plugin cannot be called {name!r}: a config means something else by it", plugin=name)
-    plugin = offer.load()
     values = settings.values.get(name, {})
     if not isinstance(values, dict):
         raise OptionError(f"{settings.where(name)}: {name} must be a table of options, [{name}]", plugin=name)

@@ -81,6 +81,7 @@ class Route:
 
     name = "route"
     stage = Stage.ROUTE
+    automatic = False  # without targets there is nothing to choose from
 
     def __init__(  # noqa: PLR0913 - each is an option of its own, all have defaults
         self,

@@ -54,9 +54,9 @@ class AzureTransport(Configurable):
         strict_deployments: True to refuse a model that `deployments` does not know; else its name passes as that of a
             deployment.
         default_headers: Headers of every request.
-        timeout: As for `OpenAITransport`; so are
-        http_client: and
-        async_http_client.
+        timeout: As for `OpenAITransport`.
+        http_client: As for `OpenAITransport`.
+        async_http_client: As for `OpenAITransport`.
 
     Raises:
         llmstack.errors.OptionError: If an option is missing (also in the environment), wrong, or contradicts another.

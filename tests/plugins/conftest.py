@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import EntryPoints
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+
+from llmstack._plugins import discovery
 
 Write = Callable[[str], Path]
 Install = Callable[..., None]
@@ -20,6 +23,19 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("LLMSTACK_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def no_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the plugin that is there to be copied: it is installed where it is tested."""
+    found = discovery.entry_points
+
+    def fewer(**wanted: str) -> EntryPoints:
+        return EntryPoints(
+            point for point in found(**wanted) if point.dist is None or point.dist.name != "llmstack-example"
+        )
+
+    monkeypatch.setattr(discovery, "entry_points", fewer)
 
 
 @pytest.fixture

@@ -28,6 +28,16 @@ def test_auto_activates_all_that_are_installed(write: Write, install: Install) -
         assert stack.plugins["acme"].size == 3
 
 
+def test_auto_leaves_alone_what_can_do_nothing_by_itself(write: Write) -> None:
+    """But for a table of its options, or its name."""
+    said = ("is active where it is named, or has a table [route]", False)
+    config = read_config(write('plugins = "auto"\nstrict = true'))
+    assert [(skipped.reason, skipped.broken) for skipped in config.skipped] == [said]
+    assert "route" in names(Stack.from_config(write('plugins = "auto"\n[route]\ntargets = ["gpt-5"]')))
+    with pytest.raises(RegistrationError, match="targets"):
+        Stack.from_config(write('plugins = ["route"]'))
+
+
 def test_installed_alone_is_not_active(write: Write, install: Install) -> None:
     """And is not imported."""
     install("acme-plugins", ACME, acme=":Acme")
