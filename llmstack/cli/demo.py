@@ -153,11 +153,11 @@ class _Stage:
         out.print(Padding(source, (0, 0, 1, 3)))
 
     def _conclude(self, results: Sequence[Result]) -> None:
-        out, dot = self._report.console, self._report.marks.dot
+        out = self._report.console
         out.print(Rule(Text("Summary", "bold"), align="left", style="dim"))
         self._report.summary(results)
-        seconds = f" {dot} ".join(f"{name} {duration(spent)}" for name, spent in self._timing.seconds.items())
-        out.print(Text(f"What the timing plugin added up: {seconds}"))
+        for name, spent in self._timing.seconds.items():
+            out.print(Text(f"What the timing plugin added up for {name}: {duration(spent)}"))
         for spending in self._budget.spending("model"):
             saved = f", {money(spending.saved)} saved by the cache" if spending.saved else ""
             out.print(Text(f"What the books say of {spending.key}: {money(spending.cost)} spent{saved}"))

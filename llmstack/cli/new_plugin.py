@@ -18,7 +18,8 @@ from llmstack.cli.terminal import console
 from llmstack.config import discover
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*")
-_LEFT_OUT = frozenset({"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "dist"})
+_LEFT_OUT = frozenset({"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "dist", "LICENSE"})
+"""What running the example's tests leaves behind; and its licence, which names its own authors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +102,11 @@ def template() -> Path:
 
 def _files(folder: Path) -> Iterator[Path]:
     for entry in folder.iterdir():
-        if entry.is_dir() and entry.name not in _LEFT_OUT:
+        if entry.name in _LEFT_OUT:
+            continue
+        if entry.is_dir():
             yield from _files(entry)
-        elif entry.is_file():
+        else:
             yield entry
 
 

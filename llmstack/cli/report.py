@@ -24,6 +24,8 @@ from llmstack.cli.trace import Trail
 
 _LABEL = 11
 """Columns before what the program got: an indent and a label."""
+_TIME = len("0.12 ms")
+"""Columns of a time: the table looks the same however long anything took."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +112,18 @@ class Report:
 
     def summary(self, results: Sequence[Result]) -> None:
         """All scenes in a table."""
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True, header_style="bold", footer_style="bold")
+        table = Table(
+            box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_footer=True,
+            header_style="bold", footer_style="bold",
+        )  # fmt: skip
         usage = sum((result.usage for result in results if result.usage), Usage())
         calls = sum(len(result.trails) for result in results)
         table.add_column("", justify="right")
         table.add_column("What the program did", footer=f"{calls} calls", overflow="fold")
         table.add_column("Requests", footer=str(sum(len(result.statuses) for result in results)))
         table.add_column("Outcome")
-        table.add_column("Time", justify="right", footer=duration(sum(result.seconds for result in results)))
+        total = duration(sum(result.seconds for result in results))
+        table.add_column("Time", justify="right", footer=total, min_width=_TIME)
         table.add_column("Tokens", justify="right", footer=f"{usage.input_tokens} + {usage.output_tokens}")
         for number, result in enumerate(results, start=1):
             both = "" if result.usage is None else f"{result.usage.input_tokens} + {result.usage.output_tokens}"
