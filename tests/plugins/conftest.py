@@ -30,9 +30,9 @@ def no_example(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the plugin that is there to be copied: it is installed where it is tested."""
     found = discovery.entry_points
 
-    def fewer(**wanted: str) -> EntryPoints:
+    def fewer(*, group: str) -> EntryPoints:
         return EntryPoints(
-            point for point in found(**wanted) if point.dist is None or point.dist.name != "llmstack-example"
+            point for point in found(group=group) if point.dist is None or point.dist.name != "llmstack-example"
         )
 
     monkeypatch.setattr(discovery, "entry_points", fewer)
