@@ -349,7 +349,7 @@ def test_a_config_file_sets_the_options(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('format = "xml"', r"\[logging\] format: Input should be 'json' or 'console'"),
+        ('format = "xml"', r'\[logging\] format must be "json" or "console", not "xml"'),
         ("sample = 2", "sample must be a"),
     ],
 )
