@@ -1,16 +1,11 @@
-"""The lock of what all calls share, held for a few steps of Python at a time.
-
-One for all: who forks takes it first, so that a child never finds it held by a thread that it does not have.
-"""
+"""The lock of what all calls share, held for a few steps of Python at a time."""
 
 from __future__ import annotations
 
-import os
-import threading
+from typing import Final
+
+from llmstack.locks import fork_safe_lock
 
 __all__ = ["LOCK"]
 
-LOCK = threading.Lock()
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=LOCK.acquire, after_in_parent=LOCK.release, after_in_child=LOCK.release)
+LOCK: Final = fork_safe_lock()
