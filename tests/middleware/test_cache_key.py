@@ -82,10 +82,14 @@ def test_what_is_given_beside_the_parameters_changes_the_key(asker: Asker, endpo
         {"extra_headers": {"x-llmstack-tags": "team=search"}},
         {"extra_body": {"user": "ann"}},
         {"extra_body": {"metadata": {"a": "b"}}},
+        {"safety_identifier": "ann"},
+        {"prompt_cache_key": "run-1"},
+        {"prompt_cache_options": {"ttl": "24h"}},
+        {"prompt_cache_retention": "24h"},
     ],
 )
 def test_what_does_not_change_the_answer_does_not_change_the_key(asker: Asker, more: dict[str, Any]) -> None:
-    """How long it may take, who wants it, what it is traced by."""
+    """How long it may take, who wants it, what it is traced by, what the provider is to keep of it."""
     assert asker.key(**more) == asker.key()
 
 

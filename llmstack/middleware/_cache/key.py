@@ -15,7 +15,12 @@ __all__ = ["HEADERS_LEFT_OUT", "KEYS", "LEFT_OUT", "VERSION", "Partition", "item
 VERSION = 1
 """Of what goes into a key. Another version finds nothing of this one's."""
 
-LEFT_OUT = frozenset({"stream", "stream_options", "user", "metadata"})
+LEFT_OUT = frozenset(
+    {
+        *("stream", "stream_options", "user", "metadata", "safety_identifier"),
+        *("prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"),
+    }
+)
 """Parameters that change how an answer is given, or are told about it, but not the answer."""
 
 HEADERS_LEFT_OUT = frozenset(
