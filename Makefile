@@ -110,11 +110,11 @@ HASHED = --generate-hashes --no-emit-index-url $(UPGRADE)
 LOCK = $(COMPILE) --group dev $(HASHED)
 
 lock: $(if $(filter .venv-uv/%,$(UV)),.venv-uv/bin/uv) ## Write the requirements files anew from pyproject.toml
-	$(LOCK) -o requirements.lock
+	$(LOCK) --group frameworks -o requirements.lock
 	$(PIN) --group docs $(HASHED) -o requirements-docs.lock
 	lowest=$$(mktemp) && trap 'rm -f "$$lowest"' EXIT && \
 	$(COMPILE) --group plugins --no-deps --no-annotate --resolution lowest-direct > "$$lowest" && \
-	$(LOCK) -c "$$lowest" --no-annotate -o requirements-lowest.lock
+	$(LOCK) --group frameworks-oldest -c "$$lowest" --no-annotate -o requirements-lowest.lock
 	@! grep -n '://' requirements*.lock
 
 .venv-uv/bin/uv:

@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 from sybil import Sybil
-from sybil.parsers.markdown import PythonCodeBlockParser
+from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
 from llmstack.testing import LocalServer
 
@@ -47,7 +47,7 @@ def logging_as_it_was() -> Iterator[None]:
 
 
 pytest_collect_file = Sybil(
-    parsers=[PythonCodeBlockParser()], patterns=["*.md"], fixtures=["service", "logging_as_it_was"]
+    parsers=[PythonCodeBlockParser(), SkipParser()], patterns=["*.md"], fixtures=["service", "logging_as_it_was"]
 ).pytest()
 
 KEY, WORDS = "not-a-key", "private words"

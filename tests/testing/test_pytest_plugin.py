@@ -17,7 +17,7 @@ from tests.core.side import MESSAGES
 pytest_plugins = ["pytester"]
 
 ASKED: Any = {"model": "m", "messages": MESSAGES}
-QUIET = ("-q", "-p", "no:cacheprovider", "-p", "no:anyio")
+QUIET = ("-q", "-p", "no:cacheprovider", "-p", "no:anyio", "-p", "no:langsmith_plugin")
 
 
 @pytest.fixture
