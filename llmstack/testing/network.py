@@ -20,10 +20,10 @@ __all__ = ["NetworkBlockedError", "no_network"]
 _NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", ""})
 
 
-class NetworkBlockedError(RuntimeError):
+class NetworkBlockedError(BaseException):
     """A test wanted to reach another machine.
 
-    No ``OSError``: who takes a lost connection for a passing failure shall not take this for one.
+    No `Exception`: nothing in a program that makes the best of a failure shall take this for one.
 
     Attributes:
         host: The host, and the port if there is one.
