@@ -165,9 +165,9 @@ class Stack:
         return open_store(url, offered)
 
     def explain(self) -> str:
-        """The resolved order as text: one line a plugin, outermost first, then the transport."""
+        """The resolved order as text: one line a plugin, outermost first, then the transports and where they send."""
         layers = {layer.name for layer in self._registry.layers()}
-        return explained(self.plugins, layers, self._transport)
+        return explained(self.plugins, layers, self._transport, self._transports)
 
     def __repr__(self) -> str:
         """Names only."""

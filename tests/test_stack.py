@@ -12,6 +12,7 @@ from llmstack.effects import monotonic
 from llmstack.errors import PluginNotFoundError
 from llmstack.middleware import Logging, Retry
 from llmstack.testing import Recorder, ScriptedTransport
+from llmstack.transports import AzureTransport, OpenAITransport
 
 ASK: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -55,6 +56,21 @@ def test_explain_shows_name_stage_and_class():
         "logging   WIRE       llmstack.middleware.logging.Logging (hears events only)",
         "scripted  TRANSPORT  ScriptedTransport",
     ]
+
+
+def test_explain_shows_all_transports_and_where_they_send():
+    """By the names that plugins know them by; without credentials."""
+    one = OpenAITransport(base_url="https://user:hidden@one.example.com:8000/v1", api_key="sk-one-not-a-key")
+    azure = AzureTransport(endpoint="https://two.openai.azure.com", api="v1", api_key="two-not-a-key")
+    stack = Stack([Retry()], transports={"one": one, "azure": azure, "client": OpenAITransport()})
+    assert stack.explain().splitlines() == [
+        "retry              RETRY      llmstack.middleware.retry.Retry",
+        "openai             TRANSPORT  OpenAITransport",
+        "transports.one     TRANSPORT  OpenAITransport to one.example.com:8000",
+        "transports.azure   TRANSPORT  AzureTransport to two.openai.azure.com",
+        "transports.client  TRANSPORT  OpenAITransport",
+    ]
+    stack.close()
 
 
 def test_without_and_with_plugins_give_changed_copies():

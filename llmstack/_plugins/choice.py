@@ -6,6 +6,7 @@ import inspect
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from llmstack._plugins.admission import Rule
@@ -15,6 +16,7 @@ from llmstack._plugins.mistake import Mistakes
 from llmstack._plugins.option import Table, made
 from llmstack._plugins.registry import Registry, as_plugin, placement, plugin_name
 from llmstack._plugins.settings import RESERVED, Settings
+from llmstack._plugins.transport import takes_transports
 from llmstack.errors import ConfigError, OptionError, PluginNotFoundError, RegistrationError
 
 __all__ = ["Chosen", "Skipped", "chosen", "rules_of"]
@@ -171,7 +173,7 @@ def _made(settings: Settings, name: str, offer: Available, plugin: Any) -> Any:
 def _instance(plugin: type, table: Table, offer: Available) -> Any:
     broken = f"plugin {table.plugin!r} from {offer.origin} cannot be made"
     try:
-        return made(plugin, table)
+        return made(plugin, table, partial(_elsewhere, table))
     except ConfigError as error:
         if table.values:
             raise
@@ -181,6 +183,13 @@ def _instance(plugin: type, table: Table, offer: Available) -> Any:
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
         raise RegistrationError(f"{broken}: {what}", plugin=table.plugin) from error
+
+
+def _elsewhere(table: Table, hint: Any, key: str, _value: Any) -> Any:
+    """Options that are said in another place."""
+    if not takes_transports(hint):
+        return NotImplemented
+    raise table.error(f" {key}: write [transports.NAME] tables; every plugin finds them by their names", key)
 
 
 def _warn(settings: Settings, skipped: Skipped) -> None:

@@ -29,6 +29,7 @@ from llmstack._plugins.admission import Rule, admitting
 from llmstack._plugins.choice import Skipped, check_strangers, check_tables, chosen, rules_of
 from llmstack._plugins.discovery import discover
 from llmstack._plugins.mistake import Mistakes
+from llmstack._plugins.option import Table, named_in
 from llmstack._plugins.settings import Settings, read_settings
 from llmstack._plugins.transport import make_transport, offered_by
 from llmstack.errors import ConfigError, OptionError
@@ -54,6 +55,7 @@ class Config:
         profiles: The profiles that it has.
         skipped: Plugins that are left out, with the reasons.
         rules: Its allow and block lists.
+        settings: What it says, to tell where something is said.
     """
 
     path: Path
@@ -64,6 +66,7 @@ class Config:
     profiles: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     rules: tuple[Rule, ...] = ()
+    settings: Settings | None = field(default=None, repr=False)
 
     def build(self, kind: type[S]) -> S:
         """The stack. Its lists hold for what plugins load meanwhile, such as stores.
@@ -72,14 +75,24 @@ class Config:
             kind: The class of the stack.
 
         Raises:
-            ConfigError: If it cannot be built; it names the file.
+            ConfigError: If it cannot be built; it names the file, and the table of the plugin that cannot be.
         """
         with admitting(self.rules):
             try:
                 return kind.ordered(self.plugins, transport=self.transport, transports=self.transports)
             except ConfigError as error:
-                error.message = f"{self.path}: {error.message}"
+                error.message = self._located(error)
                 raise
+
+    def _located(self, error: ConfigError) -> str:
+        """What an error says, with the place that it speaks of."""
+        said = None if self.settings is None or error.plugin is None else self.settings.values.get(error.plugin)
+        if self.settings is None or error.plugin is None or not isinstance(said, dict):
+            return f"{self.path}: {error.message}"
+        table = Table(self.settings, (error.plugin,), error.plugin, said)
+        keys = named_in(error.message, table)
+        before = " " if keys and error.message.startswith(f"{keys[0]}: ") else ": "
+        return table.error(f"{before}{error.message}", *keys).message
 
 
 def read_config(path: str | PathLike[str], profile: str | None = None) -> Config:
@@ -112,6 +125,7 @@ def read_config(path: str | PathLike[str], profile: str | None = None) -> Config
         profiles=tuple(settings.profiles),
         skipped=found.skipped,
         rules=rules,
+        settings=settings,
     )
 
 

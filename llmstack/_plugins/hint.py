@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 from collections.abc import Mapping, Sequence
@@ -30,13 +31,25 @@ class WrongValue(Exception):  # noqa: N818 - a message on its way to an `OptionE
         reason: What it must be.
         inside: The keys inside the value that lead to what is wrong.
         guess: What may have been meant, as a sentence's end; empty if nobody can tell.
+        unknown: True if the last of those keys is one that there is not.
+        told: True if the reason says all: to quote the value would make nothing clearer.
     """
 
-    def __init__(self, reason: str, inside: tuple[str | int, ...] = (), guess: str = "") -> None:
+    def __init__(
+        self,
+        reason: str,
+        inside: tuple[str | int, ...] = (),
+        guess: str = "",
+        *,
+        unknown: bool = False,
+        told: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.inside = inside
         self.guess = guess
+        self.unknown = unknown
+        self.told = told or unknown
 
 
 def hints_of(factory: Any) -> dict[str, Any]:
@@ -84,7 +97,7 @@ def fitted(hint: Any, value: Any) -> Any:
     try:
         found = TypeAdapter(hint).validate_python(value)
     except ValidationError as error:
-        raise _explained(error, value) from None
+        raise _explained(error, value, hint) from None
     if isinstance(value, bool) and type(found) in (int, float):
         raise WrongValue("must be a number")
     return found
@@ -112,6 +125,9 @@ def json_schema(hint: Any) -> dict[str, Any]:
 
 # What pydantic says, as people say it ---------------------------------------------------------------------------
 
+_UNKNOWN: Final = ("unexpected_keyword_argument", "extra_forbidden")
+_LOOKED_AT: Final = ("missing", "missing_argument", "value_error")
+
 _EXPECTED: Final[Sequence[tuple[str, str]]] = (
     ("int_", "a whole number"),
     ("float_", "a number"),
@@ -131,19 +147,33 @@ _EXPECTED: Final[Sequence[tuple[str, str]]] = (
 )
 
 
-def _explained(error: ValidationError, value: Any) -> WrongValue:
+def _explained(error: ValidationError, value: Any, hint: Any) -> WrongValue:
     problems = [(_walked(problem["loc"], value), problem) for problem in error.errors(include_url=False)]
     # Of the kinds of value that it may be, it was meant as the one that it fits best.
     deepest = max(len(inside) for inside, _ in problems)
     inside = next(inside for inside, _ in problems if len(inside) == deepest)
-    alternatives = [_reason(problem) for at, problem in problems if at == inside]
-    reasons = list(dict.fromkeys(reason for reason in alternatives if reason))
+    there = [problem for at, problem in problems if at == inside]
+    if any(problem["type"] in _UNKNOWN for problem in there):
+        guess = meant(str(inside[-1]), _fields_in(hint), "it takes", "it takes none")
+        return WrongValue(f"has no {inside[-1]!r}", inside, f"; {guess}", unknown=True)
+    # A table that a constructor has looked at is meant as one: of texts nothing need be said.
+    looked_at = [
+        problem for problem in there if problem["type"] in _LOOKED_AT and isinstance(problem["input"], Mapping)
+    ]
+    reasons = list(dict.fromkeys(reason for problem in looked_at or there if (reason := _reason(problem))))
     if all(reason.startswith("must be ") for reason in reasons):
         reason = "must be " + " or ".join(reason.removeprefix("must be ") for reason in reasons)
     else:
         reason = "; ".join(reasons)
-    guesses = (_guess(problem) for at, problem in problems if at == inside)
-    return WrongValue(reason, inside, next(filter(None, guesses), ""))
+    guesses = (_guess(problem) for problem in there)
+    return WrongValue(reason, inside, next(filter(None, guesses), ""), told=bool(looked_at))
+
+
+def _fields_in(hint: Any) -> list[str]:
+    """The fields of all dataclasses in an annotation."""
+    if dataclasses.is_dataclass(hint):
+        return [field.name for field in dataclasses.fields(hint) if field.init]
+    return [name for part in get_args(hint) for name in _fields_in(part)]
 
 
 def _walked(location: Sequence[str | int], value: Any) -> tuple[str | int, ...]:
@@ -161,12 +191,11 @@ def _walked(location: Sequence[str | int], value: Any) -> tuple[str | int, ...]:
 def _reason(problem: Any) -> str:
     kind, context = problem["type"], problem.get("ctx", {})
     if kind == "value_error":
-        return str(context["error"])
+        said = str(context["error"])
+        return f"is wrong: {said}" if isinstance(problem["input"], Mapping) else said
     if kind == "literal_error":
         told = str(context["expected"]).replace("'", '"')
         return f"must be {told.replace('False', 'false').replace('True', 'true')}"
-    if kind in ("unexpected_keyword_argument", "extra_forbidden"):
-        return "is unknown there"
     if kind in ("missing", "missing_argument"):
         return f"needs {problem['loc'][-1]!r}"
     expected = next((words for start, words in _EXPECTED if kind.startswith(start)), None)

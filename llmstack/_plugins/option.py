@@ -23,7 +23,7 @@ from llmstack._plugins.settings import Settings
 from llmstack._plugins.toml import literal
 from llmstack.errors import OptionError
 
-__all__ = ["Special", "Table", "checked", "made"]
+__all__ = ["Special", "Table", "checked", "made", "named_in"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -81,9 +81,9 @@ def made(factory: Any, table: Table, special: Special | None = None) -> Any:
     try:
         return remember(factory(**options), table.values)
     except OptionError as error:
-        raise table.error(f": {error.message}", *_named_in(error.message, table)) from error
+        raise table.error(f": {error.message}", *named_in(error.message, table)) from error
     except (TypeError, ValueError) as error:
-        raise table.error(f": {error}", *_named_in(str(error), table)) from error
+        raise table.error(f": {error}", *named_in(str(error), table)) from error
 
 
 def checked(factory: Any, table: Table, special: Special | None = None) -> dict[str, Any]:
@@ -176,11 +176,11 @@ def _fitting(table: Table, key: str, hint: Any, value: Any, given: Any) -> Any:
     try:
         return fitted(hint, value)
     except WrongValue as wrong:
-        shown = key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in wrong.inside)
+        around = wrong.inside[:-1] if wrong.unknown else wrong.inside
+        shown = key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in around)
         keys = [part for part in wrong.inside if isinstance(part, str)]
-        raise table.error(
-            f" {shown} {wrong.reason}{_not(_inside(given, wrong.inside))}{wrong.guess}", key, *keys
-        ) from wrong
+        instead = "" if wrong.told else _not(_inside(given, wrong.inside))
+        raise table.error(f" {shown} {wrong.reason}{instead}{wrong.guess}", key, *keys) from wrong
 
 
 def _inside(value: Any, path: tuple[str | int, ...]) -> Any:
@@ -198,8 +198,8 @@ def _not(said: Any) -> str:
     return f", not {shown}" if len(shown) <= 60 else ""  # noqa: PLR2004 - what fits at the end of a line
 
 
-def _named_in(message: str, table: Table) -> tuple[str, ...]:
-    """The option that a constructor complains of, if it says its name."""
+def named_in(message: str, table: Table) -> tuple[str, ...]:
+    """The option that an error of the plugin's complains of, if it says its name."""
     return next(((key,) for key in table.values if re.search(rf"\b{re.escape(key)}\b", message)), ())
 
 

@@ -17,7 +17,7 @@ from llmstack._plugins.override import Override
 from llmstack._plugins.registry import FunctionPlugin, placement
 from llmstack._plugins.spelling import Options, option_lines
 from llmstack._plugins.toml import key, literal
-from llmstack._plugins.transport import factories, offered_by, takes_transport
+from llmstack._plugins.transport import factories, offered_by, takes_transport, takes_transports
 from llmstack.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def to_toml(stack: Stack) -> str:
         stack: Any stack.
 
     Returns:
-        TOML.
+        TOML. Transports that a plugin was given by name (`Route`) are printed as the stack's, ``[transports.NAME]``.
 
     Raises:
         llmstack.errors.ConfigError: If a config cannot say it: a plugin is not an installed one or does not tell its
@@ -50,8 +50,7 @@ def to_toml(stack: Stack) -> str:
         with mistakes.noted():
             lines = _plugin_lines(name, plugin)
             tables.append(_table((name,), lines) if lines else "")
-    with mistakes.noted():
-        tables += _transport_tables(stack)
+    tables += _transport_tables(stack, mistakes)
     if mistakes.found:
         listed = "".join(f"\n  {error.message}" for error in mistakes.found)
         raise ConfigError(f"no config file can say what this stack is:{listed}")
@@ -85,7 +84,15 @@ def _plugin_lines(name: str, plugin: Any) -> list[str]:
         raise ConfigError(f"{who} is not the one that is installed under this name")
     if type(plugin) is not offered:
         raise ConfigError(f"{who} is a {type(plugin).__qualname__}; in a config it is a {offered.__qualname__}")
-    return option_lines(who, offered, _options(who, plugin))
+    options = _options(who, plugin)
+    apart = _names_transports(plugin)
+    rest = {option: value for option, value in options.values.items() if option not in apart}
+    return option_lines(who, offered, Options(rest, written=options.written))
+
+
+def _names_transports(plugin: object) -> set[str]:
+    """The options of a plugin that take transports by name."""
+    return {name for name, hint in hints_of(type(plugin)).items() if takes_transports(hint)}
 
 
 def _options(who: str, thing: Any) -> Options:
@@ -100,14 +107,31 @@ def _options(who: str, thing: Any) -> Options:
     raise ConfigError(f"{who} does not tell its options: its class should inherit llmstack.Configurable")
 
 
-# The transport --------------------------------------------------------------------------------------------------
+# Transports -----------------------------------------------------------------------------------------------------
 
 
-def _transport_tables(stack: Stack) -> list[str]:
-    kinds = factories(offered_by(stack.plugins.values()))
-    tables = list(_place(("transport",), stack.transport, kinds))
-    # Without options it is the one that a stack has if nothing is said.
-    return tables if tables != ['[transport]\nuse = "openai"\n'] else []
+def _transport_tables(stack: Stack, mistakes: Mistakes) -> Iterator[str]:
+    with mistakes.noted():
+        kinds = factories(offered_by(stack.plugins.values()))
+        tables = list(_place(("transport",), stack.transport, kinds))
+        # Without options it is the one that a stack has if nothing is said.
+        yield from tables if tables != ['[transport]\nuse = "openai"\n'] else []
+        for name, transport in _named_transports(stack, mistakes).items():
+            with mistakes.noted():
+                yield from _place(("transports", name), transport, kinds)
+
+
+def _named_transports(stack: Stack, mistakes: Mistakes) -> dict[str, Any]:
+    """The named transports of the stack and of its plugins: in a config all are the stack's."""
+    found: dict[str, Any] = dict(stack.transports)
+    for plugin in stack.plugins.values():
+        given = plugin.given_options() if isinstance(plugin, TellsOptions) else {}
+        for option in _names_transports(plugin):
+            for name, transport in (given.get(option) or {}).items():
+                with mistakes.noted():
+                    if found.setdefault(name, transport) is not transport:
+                        raise ConfigError(f"two of its transports are called {name!r}: give one another name")
+    return found
 
 
 def _place(path: tuple[str, ...], thing: Any, kinds: Mapping[str, Callable[..., Transport]]) -> Iterator[str]:
@@ -118,7 +142,7 @@ def _place(path: tuple[str, ...], thing: Any, kinds: Mapping[str, Callable[..., 
         thing: The transport, or the table that it was made of.
         kinds: All transports that there are.
     """
-    who = f"the {'.'.join(path)}"
+    who = f"the {'.'.join(path)}" if path[0] == "transport" else f"the transport {path[1]!r}"
     if isinstance(thing, Mapping):
         options, use = Options(thing, written=True), thing.get("use")
     else:

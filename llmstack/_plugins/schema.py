@@ -128,11 +128,20 @@ def _property(name: str, hint: Any, definitions: dict[str, Any]) -> dict[str, An
     if names_one(name) or is_secret(hint):
         return dict(_REFERENCE)
     found = json_schema(wanted)
-    definitions.update(found.pop("$defs", {}))
+    definitions.update({kind: _told(definition) for kind, definition in found.pop("$defs", {}).items()})
     if _speaks(found):
         return found
     # A reference is a text, whatever it stands for.
     return {"anyOf": [found, _REFERENCE]}
+
+
+def _told(definition: dict[str, Any]) -> dict[str, Any]:
+    """A table inside an option, each of its keys with what its docstring says of it."""
+    docstring = definition.get("description", "")
+    for name, description in _arguments(docstring).items():
+        if name in definition.get("properties", {}):
+            definition["properties"][name]["description"] = description.replace("``", "`")
+    return {**definition, "description": docstring.partition("\n\n")[0].replace("``", "`")} if docstring else definition
 
 
 def _speaks(found: Mapping[str, Any]) -> bool:

@@ -129,9 +129,13 @@ def _plain(value: Any) -> Any:
         return {
             field.name: _plain(given)
             for field in dataclasses.fields(value)
-            if not _equal(given := getattr(value, field.name), field.default)
+            if field.init and not _equal(given := getattr(value, field.name), _default(field))
         }
     raise TypeError(type(value).__name__)
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def _literals(hint: Any) -> Iterator[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Final, get_args
+from typing import Any, Final, get_args, get_origin
 
 from llmstack._core.transport import Transport
 from llmstack._plugins.guess import meant
@@ -15,7 +15,7 @@ from llmstack._plugins.registry import plugin_name
 from llmstack._plugins.settings import Settings
 from llmstack.errors import RegistrationError
 
-__all__ = ["factories", "make_transport", "offered_by", "takes_transport"]
+__all__ = ["factories", "make_transport", "offered_by", "takes_transport", "takes_transports"]
 
 _BUILT_IN: Final = {
     "azure": "AzureTransport",
@@ -85,6 +85,12 @@ def make_transport(
 def takes_transport(hint: Any) -> bool:
     """Whether an option takes a transport."""
     return Transport in (hint, *get_args(hint))
+
+
+def takes_transports(hint: Any) -> bool:
+    """Whether an option takes transports by name. A config says them as ``[transports.NAME]``."""
+    tables = (kind for kind in (hint, *get_args(hint)) if get_origin(kind) is Mapping)
+    return any(Transport in get_args(table) for table in tables)
 
 
 def _inner(table: Table, offered: Mapping[str, Callable[..., Transport]], hint: Any, key: str, value: Any) -> Any:

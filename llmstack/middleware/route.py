@@ -11,7 +11,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from llmstack import Call, Clock, Flow, Next, Reply, Stack, Stage, Transport, hookimpl
+from llmstack import Call, Clock, Configurable, Flow, Next, Reply, Seconds, Stack, Stage, Transport, hookimpl
 from llmstack.errors import OptionError
 from llmstack.middleware._route.board import Board
 from llmstack.middleware._route.event import HopAnswered, HopFailed
@@ -21,7 +21,7 @@ from llmstack.middleware._route.journey import HEADER, Journey, Setting
 from llmstack.middleware._route.kind import DEFAULT, KINDS, Kind, kind_of
 from llmstack.middleware._route.order import STRATEGIES, Strategy
 from llmstack.middleware._route.rule import Rule, first_fitting, prompt_tokens
-from llmstack.middleware._route.target import Target, check_hop, parsed, parsed_all
+from llmstack.middleware._route.target import Target, check_hop, parsed_all
 
 __all__ = [
     "DEFAULT",
@@ -46,7 +46,7 @@ Choice = Some | None | Flow[Some | None]
 """What a function that chooses gives: targets, None for those of the route, or a flow that gives one of these."""
 
 
-class Route:
+class Route(Configurable):
     """Sends each call to one of several targets, and to the next one if that cannot answer.
 
     Args:
@@ -69,6 +69,7 @@ class Route:
             effects, or a list of `Rule`.
         larger: For a model, the one with a larger context window to ask when a prompt does not fit.
         retries: Requests after the first that a `Retry` further in makes at each target; None for its own number.
+            Without a `Retry` the SDK makes them, unseen by all plugins.
         timeout: Seconds for each request; None for the client's time-out.
         retry_ambiguous: Whether to ask another target also where the request may have been executed, and billed,
             although no answer came.
@@ -89,15 +90,15 @@ class Route:
         *,
         transports: Mapping[str, Transport] | None = None,
         strategy: Strategy = "fallback",
-        on: Sequence[Kind] = DEFAULT,  # type: ignore[assignment]
-        cooldown: float = 30.0,
+        on: Sequence[Kind] = DEFAULT,
+        cooldown: Seconds = 30,
         failures: int = 3,
-        hedge_after: float | None = None,
+        hedge_after: Seconds | None = None,
         affinity: str | None = None,
         choose: Callable[[Call], Choice] | Sequence[Rule] | None = None,
         larger: Mapping[str, str | Target] | None = None,
         retries: int | None = None,
-        timeout: float | None = None,
+        timeout: Seconds | None = None,
         retry_ambiguous: bool = True,
         endpoints: Sequence[str] = ("chat.completions", "responses", "completions"),
         random: randomness.Random | None = None,
@@ -140,14 +141,17 @@ class Route:
         transports: dict[str, Transport] = {**getattr(stack, "transports", {}), **self._own}
         given = self._given
         written = given if isinstance(given, Mapping) else {"*": given} if given else {}
-        try:
-            self._table = [(model, parsed_all(targets, transports)) for model, targets in written.items()]
-            larger = {model: parsed(target, transports) for model, target in self._larger.items()}
-            for rule in () if self._choose is None or callable(self._choose) else self._choose:
-                parsed_all(rule.to, transports)
-        except ValueError as error:
-            raise OptionError(str(error), plugin=self.name) from error
+        self._table = [(model, self._checked("targets", targets, transports)) for model, targets in written.items()]
+        larger = {model: self._checked("larger", target, transports)[0] for model, target in self._larger.items()}
+        for rule in () if self._choose is None or callable(self._choose) else self._choose:
+            self._checked("choose", rule.to, transports)
         self._setting = replace(self._setting, larger=larger, transports=transports)
+
+    def _checked(self, option: str, given: Some, transports: Mapping[str, Transport]) -> tuple[Target, ...]:
+        try:
+            return parsed_all(given, transports)
+        except ValueError as error:
+            raise OptionError(f"{option}: {error}", plugin=self.name) from error
 
     @hookimpl
     def llmstack_call(self, call: Call, next: Next) -> Flow[Reply]:
@@ -169,7 +173,7 @@ class Route:
         elif self._choose is not None:
             chosen = first_fitting(self._choose, call)
         if chosen is not None:
-            return parsed_all(chosen, self._setting.transports)
+            return self._checked("choose", chosen, self._setting.transports)
         model = call.model or ""
         exact = next((targets for asked, targets in self._table if asked == model), None)
         return exact or next((targets for asked, targets in self._table if fnmatchcase(model, asked)), ())

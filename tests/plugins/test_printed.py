@@ -98,6 +98,7 @@ timeout = 5
         Stack([Budget(prices={"a*": ModelPrice(input=Decimal("0.1")), "b": {"output": "2"}}, lease=60)]),
         Stack([], transport=ResponsesTransport(lossy="warn")),
         Stack([Retry()], transport=ChatTransport(OpenAITransport())),
+        Stack([Retry()], transports={"chat": ChatTransport(OpenAITransport()), "a b": ResponsesTransport()}),
     ],
     ids=repr,
 )

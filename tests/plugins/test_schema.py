@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from llmstack.config import discover, schema
-from llmstack.middleware import Budget, Cache, Retry
+from llmstack.middleware import Budget, Cache, Retry, Route
 from tests.plugins.conftest import ACME, Install
 
 GOOD = """
@@ -38,6 +38,21 @@ use = "chat"
 inner = { use = "azure", endpoint = "https://example.com", api_key = "env:KEY", timeout = "30s" }
 [transports.spare]
 use = "openai"
+[transports.azure]
+use = "azure"
+endpoint = "https://example.com"
+api = "v1"
+timeout = "30s"
+[route]
+targets = ["azure/gpt-5", { model = "gpt-5", weight = 2, timeout = "250ms", params = { service_tier = "flex" } }]
+strategy = "round_robin"
+on = ["rate_limit", "server"]
+cooldown = "2m"
+hedge_after = 0.5
+larger = { "gpt-5-mini" = "gpt-5", "gpt-5" = { model = "gpt-5-long" } }
+choose = [{ to = ["azure/x", { model = "y" }], tags = { tier = "free" }, stream = true }]
+[profile.other.route.targets]
+"gpt-5*" = ["gpt-5", "azure/*"]
 [profile.prod]
 plugins = "auto"
 retry = { attempts = 3 }
@@ -81,6 +96,16 @@ def test_a_good_file_fits(validator: Any) -> None:
         "plugins = []\n[profile.prod]\nxyz = 1",
         "plugins = []\n[profile.prod.profile.more]",
         "plugins = []\nstrict = 'yes'",
+        "plugins = []\n[route]\ntargets = 'gpt-5'",
+        "plugins = []\n[route]\ntargets = [{ modle = 'gpt-5' }]",
+        "plugins = []\n[route]\ntargets = [{ model = 'gpt-5', timeout = 'soon' }]",
+        "plugins = []\n[route]\ntargets = ['x']\nstrategy = 'best'",
+        "plugins = []\n[route]\ntargets = ['x']\non = ['weather']",
+        "plugins = []\n[route]\ntargets = ['x']\nrandom = 3",
+        "plugins = []\n[route]\ntargets = ['x']\n[route.transports.a]\nuse = 'openai'",
+        "plugins = []\n[route]\ntargets = ['x']\n[[route.choose]]\nmin_tokens = 3",
+        "plugins = []\n[transports.spare]\nuse = 'openai'\nendpoint = 'https://example.com'",
+        "plugins = []\n[transports]\nspare = 'openai'",
     ],
 )
 def test_a_wrong_one_is_marked(validator: Any, wrong: str) -> None:
@@ -95,12 +120,23 @@ def test_every_plugin_has_its_options_with_what_they_mean() -> None:
     assert set(made["retry"]["properties"]) == set(inspect.signature(Retry).parameters) - {"wait", "stop", "retry"}
     assert set(made["budget"]["properties"]) == set(inspect.signature(Budget).parameters)
     assert set(made["cache"]["properties"]) == set(inspect.signature(Cache).parameters)
+    objects = {"transports", "random"}
+    assert set(made["route"]["properties"]) == set(inspect.signature(Route).parameters) - objects
     ttl = made["cache"]["properties"]["ttl"]
     assert ttl["description"].startswith("Seconds for which an answer may be served. The option `ttl` of a call goes")
     assert ttl["default"] == 3600.0
-    for plugin in ("retry", "budget", "cache", "logging", "moderation", "sentry", "validation"):
+    for plugin in ("retry", "route", "budget", "cache", "logging", "moderation", "sentry", "validation"):
         for option, found in made[plugin]["properties"].items():
             assert found.get("description"), (plugin, option)
+
+
+def test_tables_inside_options_are_described_too() -> None:
+    """Each key, and the table in a sentence."""
+    target = schema()["$defs"]["Target"]
+    assert target["description"].startswith('A model at a transport. As text: `"gpt-5"`')
+    assert "Args:" not in target["description"]
+    assert target["properties"]["retries"]["description"].startswith("Requests after the first")
+    assert "name" not in target["properties"]
 
 
 def test_plugins_of_others(install: Install) -> None:

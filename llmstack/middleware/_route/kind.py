@@ -35,8 +35,8 @@ none) · ``timeout`` (408, no answer in time) · ``connection`` · ``content_fil
 too long for the model) · ``not_found`` (404: no such model or deployment) · ``auth`` (401, 403) · ``circuit`` (a
 circuit breaker is open) · ``budget`` (a budget has no room for this model)."""
 
-KINDS: Final[tuple[str, ...]] = get_args(Kind)
-DEFAULT: Final[tuple[str, ...]] = tuple(kind for kind in KINDS if kind != "budget")
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+DEFAULT: Final[tuple[Kind, ...]] = tuple(kind for kind in KINDS if kind != "budget")
 
 _BY_TYPE: Final[dict[type[BaseException], Kind]] = {
     BudgetExceededError: "budget",

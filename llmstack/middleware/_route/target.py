@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
+from llmstack import Seconds
+
 __all__ = ["STRICT", "Target", "check_hop", "parsed", "parsed_all"]
 
 STRICT: Final = {"extra": "forbid"}
@@ -42,7 +44,7 @@ class Target:
     params: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     without: Sequence[str] = ()
     retries: int | None = None
-    timeout: float | None = None
+    timeout: Seconds | None = None
     name: str = field(init=False, repr=False, compare=False)
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
@@ -108,4 +110,6 @@ def parsed_all(given: str | Target | Sequence[str | Target], transports: Collect
 
 
 def _known(transports: Collection[str]) -> str:
-    return f"there are: {', '.join(sorted(transports))}" if transports else "the route was given none"
+    if transports:
+        return f"there are: {', '.join(sorted(transports))}"
+    return "there are none: give them to the route or its stack, transports={...}, or in [transports.NAME] tables"
