@@ -39,6 +39,8 @@ class Books:
         # A request of another kind that a layer makes on the way has a progress of its own, and is no retry.
         call.progress.sends.append(number)
         call.progress.attempts = len(call.progress.sends)
+        if call.sent is not None:
+            call.sent.number = call.progress.sends.index(number) + 1
         return Attempt(call, self._engine, number)
 
     def first_content(self) -> None:
@@ -113,19 +115,24 @@ class Attempt:
 
     def answered(self, reply: Reply) -> None:
         """It brought a complete reply."""
-        self._call.progress.reply = reply
+        self._arrived(reply)
         self._tell(reply, None)
 
     def failed(self, error: BaseException, reply: Reply | None = None) -> None:
         """It brought an error; or a reply that is none, and what is wrong with it."""
         if reply is not None:
-            self._call.progress.reply = reply
+            self._arrived(reply)
         self._tell(reply, error)
 
     def streamed(self, seen: Reply, error: BaseException | None, interruption: BaseException | None) -> None:
         """Its stream has ended, in whatever way; `seen` is what arrived."""
-        self._call.progress.reply = seen
+        self._arrived(seen)
         self._tell(seen, interruption or error)
+
+    def _arrived(self, reply: Reply) -> None:
+        self._call.progress.reply = reply
+        if self._call.sent is not None:
+            self._call.sent.reply = reply
 
     def _tell(self, reply: Reply | None, error: BaseException | None) -> None:
         if self._engine.emit is None or self._closed:

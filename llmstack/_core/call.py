@@ -13,6 +13,7 @@ from llmstack._core.header import belongs_to_body
 from llmstack._core.options import Options
 from llmstack._core.place import Place
 from llmstack._core.progress import Progress
+from llmstack._core.sent import Sent
 from llmstack._core.usage_chunk import STREAMS_USAGE_ON_REQUEST, HideUsage, asking_for_usage, asks_for_usage
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Call:
             else it ends quietly, with ``reply.complete`` False.
         filters: Factories of the `ChunkFilter`s a streamed reply passes, outermost first; see `with_filter`.
         attempt_layers: Layers around each single attempt, outermost first; see `around_attempts`.
+        sent: For the layers around an attempt, what has become of it; None for all others.
         via: What the call is sent by; None for the stack's transport. See `through`.
         id: Unique id of the call.
         request: The SDK's own request, opaque to plugins; a transport reads it.
@@ -91,6 +93,7 @@ class Call:
     strict: bool = False
     filters: tuple[Callable[[Call], ChunkFilter], ...] = field(default=(), repr=False)
     attempt_layers: tuple[Callable[[Call, Next], Flow[Reply]], ...] = field(default=(), repr=False)
+    sent: Sent | None = field(default=None, repr=False)
     via: Transport | None = field(default=None, repr=False)
     id: str = field(default_factory=new_id)
     request: Any = field(default=None, repr=False)
@@ -205,11 +208,13 @@ class Call:
     def through(self, transport: Transport, **changes: Any) -> Self:
         """A copy that is sent by another transport than the stack's, with the given fields changed.
 
-        If that one has a place of its own, the call goes by that place from here on; see `at`.
+        From here on the call goes by the place of that one; see `at`. If it has none, it goes where its client points.
         """
         place = getattr(transport, "place", None)
         if isinstance(place, Place):
             changes |= {"place": place, "base_url": place.base_url}
+        elif self.place is not None:
+            changes |= {"place": None, "base_url": self.progress.home}
         return replace(self, via=transport, **changes)
 
     def with_filter(self, factory: Callable[[Call], ChunkFilter]) -> Self:
@@ -224,7 +229,8 @@ class Call:
         """A copy of which each attempt passes a layer more, next to the transport and inside of all plugins.
 
         However often, and as whatever, the layers further in send the call (retries, other models, several at once),
-        the layer sees each request as it leaves, and its answer. It is a generator as ``llmstack_call`` is.
+        the layer sees each request as it leaves, and its answer. It is a generator as ``llmstack_call`` is. After a
+        failure `sent` tells what had arrived.
         """
         return replace(self, attempt_layers=(*self.attempt_layers, layer))
 
@@ -274,6 +280,7 @@ class Call:
         progress.now = self.progress.now
         progress.price = self.progress.price
         progress.transport = self.progress.transport
+        progress.home = self.progress.home
         return replace(
             self,
             method="POST",
@@ -287,6 +294,7 @@ class Call:
             hold=False,
             strict=False,
             filters=(),
+            sent=None,
             replayable=True,
             deadline=self.deadline if deadline is None else deadline,
             request=None if self.request is None else self.request.aside(path, params, headers),

@@ -12,6 +12,7 @@ from llmstack._core.call import Call
 from llmstack._core.effects import Flow, Next, Send
 from llmstack._core.filtering import sign_filters
 from llmstack._core.reply import Reply
+from llmstack._core.sent import Sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def _around(call: Call, passing: tuple[type[BaseException], ...]) -> Flow[Reply]
     for layer in reversed(call.attempt_layers):
         named = layer if isinstance(layer, Layer) else Layer("unknown", layer)
         inner = _guard(named, inner, named.name, passing)
-    return (yield from inner(call.replace(attempt_layers=())))
+    return (yield from inner(call.replace(attempt_layers=(), sent=Sent())))
 
 
 def _guard(layer: Layer, inner: Next, outer: str | None, passing: tuple[type[BaseException], ...]) -> Next:

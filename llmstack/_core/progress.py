@@ -21,8 +21,8 @@ class Progress:
     """
 
     __slots__ = (
-        *("attempts", "committed", "first_content_at", "foreign", "notes", "now", "price", "reply", "sends"),
-        *("started_at", "transport"),
+        *("attempts", "committed", "first_content_at", "foreign", "home", "notes", "now", "price", "reply"),
+        *("sends", "started_at", "transport"),
     )
 
     def __init__(self) -> None:
@@ -32,6 +32,8 @@ class Progress:
         self.price: Callable[[str, Usage, CallInfo], Decimal | None] | None = None
         # The name of the stack's transport; empty for a call that is not under way.
         self.transport = ""
+        # Where the client points, for what is sent by a transport without a place of its own.
+        self.home = ""
         self.committed = False
         self.attempts = 0
         # The numbers of the requests that were sent.

@@ -62,6 +62,7 @@ def _under_way(call: Call, engine: Engine) -> Call:
     now = call.progress.now = engine.clock.monotonic
     call.progress.price = engine.price
     call.progress.transport = engine.transport.name
+    call.progress.home = call.base_url
     if engine.place is not None:
         call = call.at(engine.place)
     options = call.options

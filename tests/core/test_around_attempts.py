@@ -6,14 +6,16 @@ import asyncio
 from decimal import Decimal
 from typing import Any
 
+import openai
 import pytest
 
 import llmstack
 from llmstack import Call, Flow, Next, Reply, Stack, Usage
+from llmstack.effects import parallel
 from llmstack.errors import PluginError, RefusedError
 from llmstack.hookspecs import hookimpl
 from llmstack.middleware import Retry
-from llmstack.testing import FakeClock, LocalServer
+from llmstack.testing import FakeClock, LocalServer, ScriptedTransport
 
 ASKED: dict[str, Any] = {"model": "gpt-5-mini", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -148,3 +150,35 @@ def test_a_call_knows_what_the_stacks_plugins_say_of_prices(server: LocalServer)
         client.chat.completions.create(**ASKED)
     assert told == [None, Decimal(5), Decimal(5)]
     assert Call(path="/x", endpoint="x").price(usage) is None
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_it_knows_its_own_request_from_others(at_once: bool) -> None:  # noqa: FBT001
+    """Also where several are sent at once: the number, and what had arrived when it failed."""
+    seen: list[tuple[int, Any]] = []
+
+    def around(call: Call, next: Next) -> Flow[Reply]:
+        sent = call.sent
+        assert sent is not None
+        assert (sent.number, sent.reply) == (0, None)
+        try:
+            return (yield from next(call))
+        finally:
+            seen.append((sent.number, None if sent.reply is None else sent.reply.body["id"]))
+
+    def twice(call: Call, next: Next) -> Flow[Reply]:
+        assert call.sent is None
+        call = call.around_attempts(around)
+        if at_once:
+            yield from parallel(next(call), next(call))
+        return (yield from next(call.replace(verify=True)))
+
+    answers = [{"id": str(number), "choices": []} for number in (1, 2)] if at_once else []
+    # A 200 whose body is an error is no answer, but it has arrived.
+    transport = ScriptedTransport([*answers, {"id": "odd", "error": {"message": "overloaded"}}])
+    stack = Stack([twice], transport=transport)
+    client = llmstack.OpenAI(api_key="k", base_url="http://nobody.invalid", stack=stack)
+    with client, pytest.raises(openai.APIError):
+        client.chat.completions.create(**ASKED)
+    assert [number for number, _ in sorted(seen)] == ([1, 2, 3] if at_once else [1])
+    assert sorted(name for _, name in seen) == (["1", "2", "odd"] if at_once else ["odd"])

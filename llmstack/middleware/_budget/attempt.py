@@ -67,14 +67,12 @@ class Attempts:
         at = yield from now()
         plan, reserved = yield from self._admitted(call, at)
         started = yield from monotonic()
-        before = call.progress.reply
         try:
             reply = yield from next(plan.call)
         except GeneratorExit:
             raise  # nothing can be asked for any more; the lease will end
         except BaseException as error:
-            seen = None if call.progress.reply is before else call.progress.reply
-            outcome = of_error(plan.call, error, seen)
+            outcome = of_error(plan.call, error, None if plan.call.sent is None else plan.call.sent.reply)
             yield from self._book(plan, outcome, (yield from monotonic()) - started, reserved=reserved)
             raise
         outcome = of_reply(plan.call, reply)
@@ -190,7 +188,7 @@ class Attempts:
     def _booking(self, plan: Plan, outcome: Outcome, latency: float) -> Booking:
         reply = outcome.reply
         told: dict[str, Any] = {
-            "number": max(plan.call.attempts, 1),
+            "number": 1 if plan.call.sent is None else max(plan.call.sent.number, 1),
             "outcome": outcome.outcome,
             "status": outcome.status,
             "answered_by": "" if reply is None else reply.model or "",
