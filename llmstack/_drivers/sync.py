@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from llmstack._core.effects import Effect, Flow, Parallel, Race, Run, Sleep, Wait
 from llmstack._core.transport import Clock
+from llmstack._drivers.clock import SystemClock
 
 T = TypeVar("T")
 
@@ -100,13 +101,29 @@ def _parallel(flows: tuple[Flow[Any], ...], clock: Clock) -> list[Any]:
     return [future.result() for future in futures]
 
 
+class _Racing(SystemClock):
+    """The system's time, for those who race: nobody sleeps once it is over."""
+
+    __slots__ = ("_over",)
+
+    def __init__(self, over: threading.Event) -> None:
+        self._over = over
+
+    def sleep(self, seconds: float) -> None:
+        """Block this thread for so long, or until the race is over: whoever goes on then has lost it."""
+        self._over.wait(seconds)
+
+
 def _race(flows: tuple[Flow[Any], ...], clock: Clock) -> Any:
     """Run flows in threads, each with a copy of this context; the end of the first is the race's.
 
-    The threads of the others go on, since nothing can stop them. A program that ends does not wait for them.
+    The threads of the others go on, since nothing can stop them, but do not sleep any more. A program that ends does
+    not wait for them.
     """
     ends: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
     won = threading.Lock()
+    over = threading.Event()
+    time = _Racing(over) if isinstance(clock, SystemClock) else clock
 
     def start(flow: Flow[Any]) -> Callable[[], None]:
         context = contextvars.copy_context()
@@ -114,7 +131,7 @@ def _race(flows: tuple[Flow[Any], ...], clock: Clock) -> Any:
         def branch() -> None:
             end: tuple[Any, BaseException | None] = (None, None)
             try:
-                end = (context.run(run, flow, clock), None)
+                end = (context.run(run, flow, time), None)
             except BaseException as error:  # noqa: BLE001 - raised below, if it is the first end
                 end = (None, error)
             if won.acquire(blocking=False):
@@ -125,7 +142,10 @@ def _race(flows: tuple[Flow[Any], ...], clock: Clock) -> Any:
 
     for branch in [start(flow) for flow in flows]:
         threading.Thread(target=branch, name="llmstack-race", daemon=True).start()
-    result, error = ends.get()
+    try:
+        result, error = ends.get()
+    finally:
+        over.set()
     try:
         if error is not None:
             raise error

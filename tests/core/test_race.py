@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextvars
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Any
@@ -12,14 +14,15 @@ import anyio
 import openai
 import pytest
 
-from llmstack import Call, Flow, Next, Reply
+import llmstack
+from llmstack import Call, Flow, Next, Reply, Stack
 from llmstack.effects import RaceLost, drive, emit, monotonic, race, run, sleep, wait
 from llmstack.errors import PluginError
 from llmstack.events import AttemptFinished, Event
 from llmstack.testing import ScriptedTransport, Status
 from llmstack.testing.scripted import text_body
 from llmstack.transports import Place
-from tests.core.side import Side, spoken, texts
+from tests.core.side import MESSAGES, Side, spoken, texts
 
 WAIT = 10.0
 """Seconds after which a test that hangs fails."""
@@ -240,6 +243,44 @@ def test_the_loser_that_only_sleeps_sends_nothing_afterwards(side: Side) -> None
     assert len(rig.sent) == 1
 
 
+def sleeps(thread: threading.Thread) -> bool:
+    """Whether the driver of a thread's flow sleeps."""
+    frame: Any = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - nothing public tells
+    while frame is not None:
+        if frame.f_code.co_name == "sleep" and "_drivers" in frame.f_code.co_filename:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def test_the_loser_does_not_sleep_on() -> None:
+    """In real time: threads that slept for a minute after each call would pile up."""
+    woken: list[str] = []
+
+    def late(next: Next, call: Call) -> Flow[Reply]:
+        yield from sleep(3600)
+        woken.append("late")
+        return (yield from next(call))
+
+    def both(call: Call, next: Next) -> Flow[Reply]:
+        return (yield from race(next(call), late(next, call)))
+
+    def when_it_sleeps(_: Call) -> str:
+        until = time.monotonic() + WAIT
+        while not any(map(sleeps, racers())):
+            assert time.monotonic() < until
+        return "Hello"
+
+    transport = ScriptedTransport([when_it_sleeps])
+    with llmstack.OpenAI(api_key="k", base_url="http://nobody.invalid", stack=Stack([both], transport=transport)) as c:
+        messages: Any = MESSAGES
+        assert c.chat.completions.create(model="m", messages=messages).choices[0].message.content == "Hello"
+    for thread in racers():
+        thread.join(WAIT)
+    assert woken == ["late"]
+    assert len(transport.calls) == 1
+
+
 def test_a_streamed_call_is_whole_where_it_races(side: Side, never: Future[None]) -> None:
     """It is read to its end there, and given to the program as a stream."""
 
@@ -321,3 +362,38 @@ def test_a_call_goes_through_another_transport(side: Side) -> None:
     assert here[:4] == ["scripted", "elsewhere", "scripted.invalid", "elsewhere.example.com"]
     assert rig.sent == []
     assert {attempt.call.host for attempt in rig.attempts} == {"elsewhere.example.com"}
+
+
+def test_a_call_through_a_transport_without_a_place_goes_where_its_client_points(side: Side) -> None:
+    """Whatever place the stack's transport has: hosts, keys and prices go by where it really goes."""
+    plain: Any = ScriptedTransport(["from there"] * 2)
+    plain.name = "plain"
+    seen: list[tuple[str, str]] = []
+
+    def diverts(call: Call, next: Next) -> Flow[Reply]:
+        for here in (call, call.aside("moderations", "/moderations", {})):
+            there = here.through(plain)
+            seen.append((here.host, there.host))
+            assert there.place is None
+            assert there.credential == call.replace(place=None).credential
+        return (yield from next(call.through(plain)))
+
+    rig = side.rig([diverts])
+    own: Any = rig.stack.with_transport(placed())
+    client = rig.client.with_options(stack=own)
+
+    async def program() -> None:
+        messages: Any = MESSAGES
+        got = await side.do(client.chat.completions.create(model="m", messages=messages))
+        assert got.choices[0].message.content == "from there"
+
+    side.run(program)
+    assert seen == [("placed.example.com", "scripted.invalid")] * 2
+    assert {attempt.call.host for attempt in rig.attempts} == {"scripted.invalid"}
+
+
+def placed() -> Any:
+    """A transport to a place of its own, that nothing is sent to."""
+    transport: Any = ScriptedTransport()
+    transport.place = Place("https://placed.example.com/v1/", credential="theirs")
+    return transport

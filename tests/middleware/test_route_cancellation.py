@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from llmstack.middleware import CircuitBreaker, Retry, Route
+from llmstack.effects import drive
+from llmstack.middleware import Budget, CircuitBreaker, Retry, Route
 from llmstack.testing import LocalServer
 from tests.core.side import Rig, Side, trio_complains
 from tests.drivers.test_cancellation import WAYS, Program, Strikes, Way, closed_early, plain, read
@@ -24,6 +25,7 @@ class Routed:
     ) -> None:
         self.side, self.server, self.inner, self.options = side, server, inner, options
         self.routes: list[Route] = []
+        self.budgets: list[Budget] = []
 
     def rig(self) -> Rig:
         self.assert_idle()
@@ -33,13 +35,18 @@ class Routed:
         transports = {"dead": to(dead_url())}
         route = Route(["x", "dead/*", "y"], transports=transports, failures=9, **self.options)
         self.routes.append(route)
-        return self.side.local(self.server, [route, *self.inner()])
+        self.budgets.append(Budget(["1000 calls/day"], store="memory://"))
+        return self.side.local(self.server, [self.budgets[-1], route, *self.inner()])
 
     def assert_idle(self) -> None:
         for route in self.routes:
             statuses = route.status()
             assert {status.in_flight for status in statuses.values()} == {0}
             assert "probing" not in {status.state for status in statuses.values()}
+        for budget in self.budgets:
+            assert {limit.reserved for limit in budget.status()} == {0}
+            outcomes = {row.outcome for row in drive(budget.ledger.history())}
+            assert outcomes <= {"ok", "error", "cancelled", "incomplete"}
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -10,6 +10,7 @@ import pytest
 import llmstack
 from llmstack import Call
 from llmstack.effects import run
+from llmstack.errors import OptionError
 from llmstack.middleware import Budget, Route, Rule, Target
 from llmstack.middleware.route import prompt_tokens
 from llmstack.testing import Status
@@ -164,6 +165,32 @@ def test_what_goes_on_from_something_unknown_goes_to_the_first_transport(side: S
 
     side.run(program)
     assert (b.sent("a"), b.sent("b")) == (0, 2)
+
+
+def test_the_larger_model_elsewhere_is_no_place_to_go_on(side: Side) -> None:
+    """It would answer that it knows nothing of the earlier response."""
+    b = bench(side, ["a/mini"], {"a": [TOO_LONG] * 2}, larger={"mini": "b/maxi"})
+
+    async def program() -> None:
+        with pytest.raises(openai.BadRequestError, match="maximum context length"):
+            await side.do(b.rig.respond(previous_response_id="resp_1"))
+        assert (await side.do(b.rig.respond())).output_text == "from b"
+
+    side.run(program)
+    assert (b.models("a"), b.models("b")) == (["mini", "mini"], ["maxi"])
+
+
+def test_a_function_that_names_no_transport_is_told_so(side: Side) -> None:
+    """By an error that says which option it is."""
+    b = bench(side, ["a/*"], choose=lambda call: Target("x", "zebra"))
+
+    async def program() -> None:
+        with pytest.raises(OptionError, match="choose: there is no transport 'zebra'; there are: a, b, c") as caught:
+            await b.ask()
+        assert caught.value.plugin == "route"
+
+    side.run(program)
+    assert b.rig.sent == []
 
 
 def test_a_route_of_its_own_within_a_route(side: Side) -> None:

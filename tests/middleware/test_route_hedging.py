@@ -10,22 +10,13 @@ import anyio
 import openai
 import pytest
 
-import llmstack
-from llmstack import Call, Stack, hookimpl
-from llmstack.events import AttemptFinished, Event
-from llmstack.middleware import Budget, Retry, Route
+from llmstack import Call
+from llmstack.events import AttemptFinished
 from llmstack.middleware.route import HopAnswered, HopFailed
-from llmstack.testing import FakeClock, LocalServer, Recorder, Status
-from tests.core.side import KEY, MESSAGES, Side
-from tests.middleware.route_rig import bench, servers, to
-
-WAIT = 10.0
-BOTH = ["a/*", "b/*"]
-
-
-def racers() -> list[threading.Thread]:
-    """Threads of races that are not over for all."""
-    return [thread for thread in threading.enumerate() if thread.name == "llmstack-race"]
+from llmstack.testing import Status
+from tests.core.side import Side
+from tests.middleware.route_gate import BOTH, WAIT, Gated, racers
+from tests.middleware.route_rig import bench, servers
 
 
 @pytest.fixture(autouse=True)
@@ -35,82 +26,6 @@ def nothing_goes_on() -> Iterator[None]:
     for thread in racers():
         thread.join(WAIT)
     assert racers() == []
-
-
-class Hearing(Recorder):
-    """A recorder that calls somebody for each event."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.heard: Callable[[Event], object] = lambda _: None
-
-    @hookimpl
-    def llmstack_event(self, event: Event) -> None:
-        super().llmstack_event(event)
-        self.heard(event)
-
-
-class Gated:
-    """Two real servers behind a hedging route."""
-
-    def __init__(self, side: Side, first: LocalServer, second: LocalServer, **options: Any) -> None:
-        self.side = side
-        self.clock, self.recorder = Clock(), Hearing()
-        self.budget = Budget(["100 calls/day"])
-        transports = {"a": to(first.base_url), "b": to(second.base_url)}
-        self.route = Route(BOTH, transports=transports, hedge_after=2.0, **options)
-        self.stack = Stack([self.budget, self.route, Retry(attempts=1), self.recorder], clock=self.clock)
-        kind: Any = llmstack.AsyncOpenAI if side.asynchronous else llmstack.OpenAI
-        self.client = kind(api_key=KEY, base_url="http://nobody.invalid/v1", stack=self.stack)
-
-    async def ask(self) -> Any:
-        """One chat."""
-        messages: Any = MESSAGES
-        return await self.side.do(self.client.chat.completions.create(model="gpt-5-mini", messages=messages))
-
-    def ask_while(self, watch: Callable[[], object]) -> None:
-        """One chat, while another thread does as it is told; then all is closed."""
-
-        async def program() -> None:
-            watcher = threading.Thread(target=watch)
-            watcher.start()
-            try:
-                got = await self.ask()
-                assert got.choices[0].message.content == "You said: Say hello"
-            finally:
-                await anyio.to_thread.run_sync(watcher.join) if self.side.asynchronous else watcher.join()
-                for thread in racers():
-                    thread.join(WAIT)
-                await self.close()
-
-        self.side.run(program)
-
-    async def close(self) -> None:
-        """Close client and stack."""
-        await self.side.do(self.client.close())
-        await self.stack.aclose() if self.side.asynchronous else self.stack.close()
-
-    @property
-    def in_flight(self) -> set[int]:
-        """Calls that targets have now."""
-        return {status.in_flight for status in self.route.status().values()}
-
-
-class Clock(FakeClock):
-    """A clock whose hedging delay is over when the first target has the request, or when the test says so."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.due = threading.Event()
-
-    def sleep(self, seconds: float) -> None:
-        assert self.due.wait(WAIT)
-        super().sleep(seconds)
-
-    async def asleep(self, seconds: float) -> None:
-        # A race that is over does not wait for it.
-        await anyio.to_thread.run_sync(self.due.wait, WAIT, abandon_on_cancel=True)
-        FakeClock.sleep(self, seconds)
 
 
 def test_the_second_answers_when_the_first_is_slow(side: Side) -> None:
@@ -219,6 +134,66 @@ def test_one_that_fails_waits_for_the_other(side: Side, loser: str) -> None:
         assert g.in_flight == {0}
 
 
+def test_a_request_that_is_wrong_does_not_wait_for_the_second(side: Side) -> None:
+    """Without hedging the program would hear of it at once, too. What the second says later counts for nothing."""
+    with servers(2) as (first, second):
+        g = Gated(side, first, second)
+        gates = first.next(400, fault="hang"), second.gate()
+
+        def watch() -> None:
+            gates[0].wait_reached()
+            g.clock.due.set()
+            gates[1].wait_reached()
+            gates[0].release()
+
+        g.ask_while(watch, openai.BadRequestError, gates[1].release)
+        assert g.recorder.of(HopAnswered) == []
+        assert [(failed.target, failed.kind) for failed in g.recorder.of(HopFailed)] == [("a/*", None)]
+        assert [hop["outcome"] for hop in g.recorder.finished.notes["route"]] == ["error", "abandoned"]
+        assert g.in_flight == {0}
+
+
+def test_what_is_wrong_at_the_second_is_not_the_programs(side: Side) -> None:
+    """It did not ask for that one: the first answers."""
+    with servers(2) as (first, second):
+        g = Gated(side, first, second)
+        second.next(400)
+        gate, told = first.gate(), threading.Event()
+        g.recorder.heard = lambda event: told.set() if isinstance(event, HopFailed) else None
+
+        def watch() -> None:
+            gate.wait_reached()
+            g.clock.due.set()
+            assert told.wait(WAIT)
+            gate.release()
+
+        g.ask_while(watch)
+        (answered,) = g.recorder.of(HopAnswered)
+        assert (answered.target, answered.hedged) == ("a/*", True)
+
+
+def test_two_answers_at_once_are_one() -> None:
+    """What the program gets is what the events tell, whichever thread comes first."""
+    side = Side("sync")
+    both = threading.Barrier(2)
+
+    def together(name: str) -> Callable[[Call], str]:
+        def step(_: Call) -> str:
+            both.wait(WAIT)
+            return f"from {name}"
+
+        return step
+
+    for _ in range(50):
+        b = bench(side, BOTH, {"a": [together("a")], "b": [together("b")]}, hedge_after=0.0)
+        (said,) = b.go()
+        assert [f"from {target[0]}" for target in b.answered] == [said]
+        assert [f"from {target[0]}" for target, outcome in b.notes if outcome == "ok"] == [said]
+        for thread in racers():
+            thread.join(WAIT)
+        assert {status.in_flight for status in b.route.status().values()} == {0}
+
+
 def test_when_both_fail_the_next_is_asked(side: Side) -> None:
     """And if there is none, the error of the last goes to the program, with what was tried."""
     started = threading.Barrier(2)
@@ -282,3 +257,4 @@ def test_a_cancelled_program_cancels_both(loop: str) -> None:
         assert g.in_flight == {0}
         assert [attempt.outcome for attempt in g.recorder.of(AttemptFinished)] == ["cancelled"] * 2
         assert g.recorder.finished.outcome == "cancelled"
+        assert [hop["outcome"] for hop in g.recorder.finished.notes["route"]] == ["abandoned"] * 2

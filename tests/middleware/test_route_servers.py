@@ -112,6 +112,47 @@ def test_a_thousand_calls_without_an_error(
     assert {found.in_flight for found in status.values()} == {0}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+def test_a_thousand_calls_are_shared_as_configured(
+    side: Side,
+    limited: LocalServer,
+    well: LocalServer,
+    stream: bool,  # noqa: FBT001
+) -> None:
+    """One dead, one that is limited after ten answers at a time and has twice the weight, one well."""
+    limited.reset()
+    for _ in range(100):
+        limited.next(times=10)
+        limited.next(429, headers={"retry-after": "5"})
+    transports = {"dead": to(dead_url()), "limited": to(limited.base_url), "well": to(well.base_url)}
+    targets = ["dead/*", llmstack.middleware.Target(transport="limited", weight=2), "well/*"]
+    route = Route(targets, transports=transports, strategy="round_robin", retries=0)
+    program = Program(side, route)
+    shared: Counter[str] = Counter()
+
+    async def calls() -> None:
+        for _ in range(1000):
+            states = {name: status.state for name, status in route.status().items()}
+            before = program.answered
+            assert await program.ask(stream=stream) == "You said: Say hello"
+            if states == {"dead/*": "cooling", "limited/*": "well", "well/*": "well"}:
+                shared.update(program.answered - before)
+            program.clock.advance(0.5)
+        await program.close()
+
+    side.run(calls)
+    assert {event.outcome for event in program.recorder.of(CallFinished)} == {"ok"}
+    assert program.answered.total() == 1000
+    refused = [event for event in program.recorder.of(HopFailed) if event.target == "limited/*"]
+    assert {event.kind for event in refused} == {"rate_limit"}
+    assert {event.cooldown for event in refused} == {5}
+    assert program.answered["limited/*"] // 10 == len(refused) > 20
+    # While both are well the limited one has two thirds, but for the call at which it says that it is limited.
+    assert abs(shared["limited/*"] + len(refused) - 2 * (shared["well/*"] - len(refused))) <= len(refused)
+    assert {found.in_flight for found in route.status().values()} == {0}
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 def test_many_tasks_at_once(
     limited: LocalServer,
@@ -176,7 +217,8 @@ def test_calls_are_distributed_as_configured(side: Side) -> None:
         assert [server.count() for server in found] == [30, 20, 10]
 
 
-def test_a_killed_server_rejoins(side: Side) -> None:
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+def test_a_killed_server_rejoins(side: Side, stream: bool) -> None:  # noqa: FBT001
     """Between its end and its return nobody sees an error; then it gets its share again."""
     with servers(2) as (mortal, steady):
         transports = {"mortal": to(mortal.base_url), "steady": to(steady.base_url)}
@@ -189,7 +231,7 @@ def test_a_killed_server_rejoins(side: Side) -> None:
             async def ten() -> Counter[str]:
                 before = program.answered
                 for _ in range(10):
-                    await program.ask()
+                    await program.ask(stream=stream)
                 return program.answered - before
 
             assert await ten() == {"mortal/*": 5, "steady/*": 5}
@@ -224,3 +266,41 @@ def test_a_server_that_dies_in_the_midst_of_a_stream(side: Side) -> None:
 
         side.run(calls)
         assert program.answered == {"steady/*": 1}
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+def test_a_server_that_is_killed_with_calls_under_way(loop: str, stream: bool) -> None:  # noqa: FBT001
+    """None of twenty callers sees an error, neither then nor when it is back."""
+    with servers(2) as (mortal, steady):
+        transports = {"mortal": to(mortal.base_url), "steady": to(steady.base_url)}
+        route = Route(["mortal/*", "steady/*"], transports=transports, strategy="least_busy", retries=0, cooldown=30)
+        program = Program(Side(loop), route)
+        held = mortal.gate(times=None)
+        answers: list[str] = []
+
+        async def ask() -> None:
+            answers.append(await program.ask(stream=stream))
+
+        async def twenty() -> None:
+            async with anyio.create_task_group() as group:
+                for _ in range(20):
+                    group.start_soon(ask)
+                await anyio.to_thread.run_sync(held.wait_reached)
+                await anyio.to_thread.run_sync(mortal.stop)
+
+        async def calls() -> None:
+            await twenty()
+            assert program.answered == {"steady/*": 20}
+            assert route.status()["mortal/*"].state == "cooling"
+            mortal.reset()
+            mortal.start()
+            program.clock.advance(31)
+            for _ in range(20):
+                await ask()
+            assert program.answered["mortal/*"] >= 5
+            await program.close()
+
+        program.side.run(calls)
+        assert answers == ["You said: Say hello"] * 40
+        assert {found.in_flight for found in route.status().values()} == {0}

@@ -166,6 +166,25 @@ class Board:
             health.reason = kind
             return seconds
 
+    def outpaced(self, ticket: Ticket, now: float) -> float:
+        """Another target has answered the call of a ticket, and was quicker.
+
+        Args:
+            ticket: The slower one's.
+            now: Seconds of the clock.
+
+        Returns:
+            Seconds for which the slower one is left alone from now; 0 if it is not, or was already.
+        """
+        with LOCK:
+            health = ticket.health
+            if not ticket.held or not health.abandon(ticket, now):
+                return 0.0
+            if health.cooling_until is not None and not ticket.trial:
+                return 0.0
+            health.cooling_until, health.reason = now + self._cooldown, "timeout"
+            return self._cooldown
+
     def dropped(self, ticket: Ticket) -> None:
         """A call has ended without anything being known of the target. Does nothing if it has left before."""
         with LOCK:
@@ -176,6 +195,7 @@ class Board:
             return False
         ticket.held = False
         health = ticket.health
+        health.abandoned.pop(ticket, None)
         if ticket.era == self._era:
             health.in_flight -= 1
         if health.probe is ticket:
@@ -208,6 +228,7 @@ class Board:
         self._era += 1
         for health in self._healths.values():
             health.in_flight, health.probe = 0, None
+            health.abandoned.clear()
 
 
 _boards: weakref.WeakSet[Board] = weakref.WeakSet()

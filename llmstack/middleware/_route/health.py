@@ -23,6 +23,11 @@ _HALF_LIFE: Final = 60.0
 """Seconds in which a latency loses half its weight: a target that was slow once is asked again some time."""
 
 
+_MANY: Final = 8
+_LONG: Final = 1.0
+"""Seconds. So many abandoned requests that go on for so long: each of them holds a thread and a connection."""
+
+
 @dataclass(eq=False, slots=True)
 class Health:
     """How a target is doing. Changed under the board's lock only.
@@ -43,6 +48,8 @@ class Health:
         largest: The largest remainders that it has told.
         turn: Its standing in the rotation.
         used: Number of the last call that it got.
+        abandoned: Requests under way whose answers nobody waits for any more, since others were quicker: where they
+            run in threads they cannot be cancelled.
     """
 
     target: Target
@@ -60,6 +67,7 @@ class Health:
     largest: dict[str, float] = field(default_factory=dict[str, float])
     turn: float = 0.0
     used: int = 0
+    abandoned: dict[Ticket, float] = field(default_factory=dict["Ticket", float])
 
     def state(self, now: float) -> State:
         """The state that it is in."""
@@ -84,6 +92,14 @@ class Health:
         known = self.latency
         self.latency = latency if known is None else known + _SMOOTHING * (latency - known)
         self.latency_at = now
+
+    def abandon(self, ticket: Ticket, now: float) -> bool:
+        """A call has been answered by a quicker one: whether too many wait here for an answer that does not come."""
+        waited = now - ticket.at
+        if self.latency is None or waited > self.latency:
+            self.measure(waited, now)  # it takes longer than that
+        self.abandoned[ticket] = now
+        return sum(now - since >= _LONG for since in self.abandoned.values()) >= _MANY
 
     def expected(self, now: float) -> float:
         """Seconds that an answer would take, the calls under way considered; 0 if nothing is known."""

@@ -40,6 +40,11 @@ class Homes:
             home = self._homes.get(state, first)
         return tuple(target for target in targets if target.transport == home) or tuple(targets)
 
+    @staticmethod
+    def binds(call: Call) -> bool:
+        """Whether a call goes on from something that one transport knows."""
+        return _state_of(call) is not None
+
     def remember(self, call: Call, reply: Reply, target: Target, targets: Sequence[Target]) -> None:
         """A target has answered: what goes on from there belongs to its transport."""
         if call.endpoint != "responses" or _at_one(targets):

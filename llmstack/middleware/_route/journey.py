@@ -15,8 +15,9 @@ from llmstack.errors import CircuitOpenError
 from llmstack.middleware._route.board import Board
 from llmstack.middleware._route.event import HopAnswered, HopFailed
 from llmstack.middleware._route.health import Ticket
-from llmstack.middleware._route.hedge import Duel
+from llmstack.middleware._route.hedge import Duel, Side
 from llmstack.middleware._route.home import Homes
+from llmstack.middleware._route.hop import Hop
 from llmstack.middleware._route.kind import Kind, is_ambiguous, kind_of
 from llmstack.middleware._route.lock import LOCK
 from llmstack.middleware._route.target import Target
@@ -42,23 +43,6 @@ class Setting:
     retries: int | None
     timeout: float | None
     transports: Mapping[str, Transport]
-
-
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """A target that is asked.
-
-    Attributes:
-        ticket: The target's.
-        call: The call as it is sent there.
-        number: Which target of this call, from 1.
-        told: Target and outcome, for notes: a kind of failure, ``"error"``, ``"ok"``, or ``"abandoned"`` until then.
-    """
-
-    ticket: Ticket
-    call: Call
-    number: int
-    told: dict[str, Any]
 
 
 class Journey:
@@ -98,6 +82,9 @@ class Journey:
                 if not self._goes_on(error):
                     self._tell(error)
                     raise
+            except BaseException:
+                self._note()
+                raise
             at = yield from monotonic()
 
     def enter_open(self, at: float) -> Ticket | None:
@@ -118,25 +105,31 @@ class Journey:
 
     # One target -------------------------------------------------------------------------------------------------
 
-    def hop(self, ticket: Ticket, duel: Duel | None = None) -> Flow[Reply]:
+    def hop(self, ticket: Ticket, side: Side | None = None) -> Flow[Reply]:
         """Ask one target.
 
         Args:
             ticket: Which.
-            duel: The duel that it is part of; None if no other is asked at the same time.
+            side: Its side of a duel; None if no other is asked at the same time.
         """
-        target = ticket.target
-        hop = Hop(ticket, self._aimed(target), next(self._numbers), {"target": target.name, "outcome": "abandoned"})
-        self.hops.append(hop.told)
         try:
+            hop = self._begun(ticket, side)
             try:
                 reply = yield from self._next(hop.call)
             except Exception as error:
                 yield from self._failed(hop, error)
                 raise
-            return (yield from self._answered(hop, reply, duel))
+            return (yield from self._answered(hop, reply, side))
         finally:
             self._board.dropped(ticket)
+
+    def _begun(self, ticket: Ticket, side: Side | None) -> Hop:
+        target = ticket.target
+        hop = Hop(ticket, self._aimed(target), next(self._numbers), {"target": target.name, "outcome": "abandoned"})
+        self.hops.append(hop.told)
+        if side is not None:
+            side.hop = hop
+        return hop
 
     def _aimed(self, target: Target) -> Call:
         call, setting = self._call, self._setting
@@ -156,7 +149,7 @@ class Journey:
             return call.replace(**changes)
         return call.through(setting.transports[target.transport], **changes)
 
-    def _answered(self, hop: Hop, reply: Reply, duel: Duel | None) -> Flow[Reply]:
+    def _answered(self, hop: Hop, reply: Reply, side: Side | None) -> Flow[Reply]:
         at, ticket, call = (yield from monotonic()), hop.ticket, hop.call
         first = call.progress.first_content_at if call.stream else None
         latency = (at if first is None or first < ticket.at else first) - ticket.at
@@ -164,7 +157,9 @@ class Journey:
         if reply.complete or first is not None:  # a program that stopped reading before content came says nothing
             recovered = self._board.answered(ticket, at, latency, reply.headers)
         target = ticket.target
-        if duel is None or duel.won():
+        if side is None or side.won():
+            if side is not None and side.other.hop is not None:
+                yield from self._outpaced(side.other.hop, at)
             hop.told["outcome"] = "ok"
             self._note()
             self._homes.remember(call, reply, target, self._targets)
@@ -174,7 +169,7 @@ class Journey:
                     target=target.name,
                     number=hop.number,
                     latency=latency,
-                    hedged=duel is not None and duel.both,
+                    hedged=side is not None and side.duel.both,
                     recovered=recovered,
                 )
             )
@@ -194,18 +189,26 @@ class Journey:
         hop.told["outcome"] = kind or "error"
         with LOCK:
             self._rest = self._narrowed(kind, target)
-        alert = f"the target {target.name} is left alone for {cooldown:.0f} s ({kind})" if cooldown else ""
-        yield from emit(
-            HopFailed(
-                call=hop.call.info,
-                target=target.name,
-                number=hop.number,
-                kind=kind,
-                error=error,
-                duration=at - ticket.at,
-                cooldown=cooldown,
-                alert=alert,
-            )
+        yield from emit(self._told(hop, kind, error, at, cooldown))
+
+    def _outpaced(self, hop: Hop, at: float) -> Flow[None]:
+        """A target was asked as well, and was slower."""
+        cooldown = self._board.outpaced(hop.ticket, at)
+        if cooldown:
+            yield from emit(self._told(hop, "timeout", None, at, cooldown))
+
+    @staticmethod
+    def _told(hop: Hop, kind: Kind | None, error: Exception | None, at: float, cooldown: float) -> HopFailed:
+        target = hop.ticket.target.name
+        return HopFailed(
+            call=hop.call.info,
+            target=target,
+            number=hop.number,
+            kind=kind,
+            error=error,
+            duration=at - hop.ticket.at,
+            cooldown=cooldown,
+            alert=f"the target {target} is left alone for {cooldown:.0f} s ({kind})" if cooldown else "",
         )
 
     def _narrowed(self, kind: Kind | None, failed: Target) -> list[Target]:
@@ -224,16 +227,26 @@ class Journey:
             return rest
         if larger.transport is None:
             larger = replace(larger, transport=failed.transport)
-        if any(hop["target"] == larger.name for hop in self.hops):
+        # Elsewhere nobody knows what a call goes on from.
+        unknown = larger.transport != failed.transport and self._homes.binds(self._call)
+        if unknown or any(hop["target"] == larger.name for hop in self.hops):
             return rest
         return [larger, *(target for target in rest if target.name != larger.name)]
 
     # The end ----------------------------------------------------------------------------------------------------
 
+    def leave(self, ticket: Ticket) -> None:
+        """Take the call from a target that it has not been sent to."""
+        self._board.dropped(ticket)
+
+    def is_final(self, error: Exception) -> bool:
+        """Whether a failure is the program's, whoever else could be asked."""
+        return kind_of(error) not in self._setting.on
+
     def _goes_on(self, error: Exception) -> bool:
         """Whether another target is asked after a failure."""
         call, setting = self._call, self._setting
-        if not self._rest or kind_of(error) not in setting.on:
+        if not self._rest or self.is_final(error):
             return False
         if call.committed or not call.replayable or (call.remaining is not None and call.remaining <= 0):
             return False
