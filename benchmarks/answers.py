@@ -11,6 +11,7 @@ from typing import Any
 WORDS = 200
 INPUTS = 100
 DIMENSIONS = 256
+PACED = 60
 _HEAD = {"id": "chatcmpl-1", "created": 1, "model": "gpt-5-mini", "service_tier": "default", "system_fingerprint": "fp"}
 _USAGE = {
     "prompt_tokens": 20,
@@ -128,6 +129,11 @@ def _whole(value: Any) -> bytes:
 def chunked(piece: bytes) -> bytes:
     """One chunk of a body, as HTTP/1.1 frames it; the empty one is the end."""
     return f"{len(piece):x}\r\n".encode() + piece + b"\r\n"
+
+
+def paced(events: list[bytes]) -> list[bytes]:
+    """The beginning and the end of a stream, `PACED` events in all: one that comes as slowly as a model speaks."""
+    return [*events[: PACED - 2], *events[-2:]]
 
 
 WHOLE = {

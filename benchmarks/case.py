@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from benchmarks.answers import EVENTS, INPUTS
-from benchmarks.subject import Subject
+from benchmarks.answers import EVENTS, INPUTS, PACED
+from benchmarks.subject import ALONE, BARE, BARE_AIOHTTP, EMPTY, FULL, REDIS, SQLITE, Subject
 
 MODEL = "gpt-5-mini"
 SYSTEM = {"role": "system", "content": "You are a helpful assistant. Answer briefly and to the point."}
@@ -47,9 +47,10 @@ class Case:
         unit: What the microseconds are for.
         work: Does a batch; a coroutine function if it is async.
         units: Units in a batch.
-        target: The ratio to bare that all plugins together are to stay under; None if none was set.
+        target: The ratio to bare that the last of those measured is to stay under; None if none was set.
         empty_target: The same for a stack without plugins.
-        aiohttp: True if it runs on aiohttp (the bare SDK it is compared with does not).
+        who: Who is measured.
+        paced: True if a batch takes its time: a third of the rounds is enough of it.
     """
 
     name: str
@@ -58,7 +59,8 @@ class Case:
     units: int
     target: float | None = None
     empty_target: float | None = None
-    aiohttp: bool = False
+    who: tuple[str, ...] = (BARE, EMPTY, ALONE, FULL)
+    paced: bool = False
 
 
 _numbers = count()
@@ -141,22 +143,45 @@ async def _all(works: Any) -> None:
     await (coroutines[0] if len(coroutines) == 1 else asyncio.gather(*coroutines))
 
 
+def known(times: int) -> Batch:
+    """The same question, which a cache may answer: the model is told to say the same each time."""
+    asked: list[Any] = [SYSTEM, {"role": "user", "content": "What is a stack?"}]
+
+    def work(subject: Subject) -> None:
+        for _ in range(times):
+            subject.sync().chat.completions.create(model=MODEL, messages=asked, temperature=0)
+
+    return work
+
+
 CHUNKS = EVENTS["/chat/completions"]
+ON_AIOHTTP = (BARE, BARE_AIOHTTP, EMPTY, ALONE, FULL)
 CASES = [
     Case("sync, one at a time", "call", chat(100), 100, 0.50, 0.45),
     Case("async, one at a time", "call", in_flight(1, 60), 60),
     Case("async, 64 in flight", "call", in_flight(64, 2), 128, 0.60),
-    Case("async, 64 in flight, aiohttp", "call", in_flight(64, 2, "aiohttp"), 128, 0.30, aiohttp=True),
+    Case("async, 64 in flight, aiohttp", "call", in_flight(64, 2, "aiohttp"), 128, 0.30, who=ON_AIOHTTP),
     Case("async, 256 in flight", "call", in_flight(256, 1), 256),
     Case("streamed chunk, sync", "chunk", chat_stream, CHUNKS, 0.15),
     Case("streamed chunk, async", "chunk", streams(1), CHUNKS, 0.20),
-    Case("streamed chunk, async, aiohttp", "chunk", streams(1, "aiohttp"), CHUNKS, 0.15, aiohttp=True),
-    Case("64 paced streams", "chunk", streams(64, path="/paced/v1"), 64 * CHUNKS),
-    Case("64 paced streams, aiohttp", "chunk", streams(64, "aiohttp", "/paced/v1"), 64 * CHUNKS, 0.40, aiohttp=True),
+    Case("streamed chunk, async, aiohttp", "chunk", streams(1, "aiohttp"), CHUNKS, 0.15, who=ON_AIOHTTP),
+    Case("64 paced streams", "chunk", streams(64, path="/paced/v1"), 64 * PACED, paced=True),
+    Case(
+        "64 paced streams, aiohttp",
+        "chunk",
+        streams(64, "aiohttp", "/paced/v1"),
+        64 * PACED,
+        0.40,
+        who=ON_AIOHTTP,
+        paced=True,
+    ),
     Case("100-message conversation", "call", chat(10, before=LONG), 10, 0.15),
     Case("100 KB message", "call", chat(30, text=PAGES), 30, 0.65),
     Case("5 tools", "call", chat(40, tools=TOOLS), 40),
     Case("Responses", "call", responses(50), 50, 0.50),
     Case("Responses, streamed event", "event", responses_stream, EVENTS["/responses"], 0.20),
     Case("embeddings of 100 inputs", "call", embeddings(10), 10),
+    Case("cached hit, memory", "call", known(200), 200, 0.05, who=(BARE, ALONE, FULL)),
+    Case("cached hit, SQLite", "call", known(200), 200, 0.12, who=(BARE, SQLITE)),
+    Case("cached hit, Redis", "call", known(100), 100, 0.30, who=(BARE, REDIS)),
 ]

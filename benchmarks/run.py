@@ -1,4 +1,4 @@
-"""Compare llmstack with the bare SDK: `python -m benchmarks.run [cases] [--rounds N] [--json FILE] [--markdown FILE]`.
+"""Compare llmstack with the bare SDK: `python -m benchmarks.run [cases] [--quick] [--json FILE] [--markdown FILE]`.
 
 A server with prepared answers runs on one core, the clients on another, each in a process of its own. They take turns
 in every round, so that what disturbs the machine disturbs all of them; a ratio is between two neighbours in a round.
@@ -11,6 +11,8 @@ import argparse
 import json
 import os
 import platform
+import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Generator, Sequence
@@ -19,10 +21,11 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.case import CASES, Case
-from benchmarks.subject import BARE, BARE_AIOHTTP, FULL, SUBJECTS
+from benchmarks.subject import ALONE, BARE, BARE_AIOHTTP, EMPTY, FULL, REDIS, SQLITE, STORES, SUBJECTS
 from benchmarks.table import Table
 
 WHERE = Path(__file__).parent.parent
@@ -63,23 +66,40 @@ def processes() -> Generator[dict[str, Process], None, None]:
     pinned = ([str(cores[-1])], [str(cores[0])]) if len(cores) > 1 else ([], [])
     with ExitStack() as stack:
         url = f"http://127.0.0.1:{Process(stack, 'benchmarks.server', *pinned[0]).read()}"
-        yield {name: Process(stack, "benchmarks.worker", name, url, *pinned[1]) for name in SUBJECTS}
+        os.environ[STORES[SQLITE]] = f"sqlite:///{stack.enter_context(TemporaryDirectory())}/cache.db"
+        os.environ[STORES[REDIS]] = redis(stack)
+        names = [name for name in SUBJECTS if os.environ.get(STORES.get(name, ""), url)]
+        yield {name: Process(stack, "benchmarks.worker", name, url, *pinned[1]) for name in names}
+
+
+def redis(stack: ExitStack) -> str:
+    """A Redis of our own; its URL, empty if there is no server to start."""
+    command = shutil.which("redis-server")
+    if command is None:
+        return ""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    process = stack.enter_context(
+        subprocess.Popen([command, "--port", str(port), "--save", "", "--daemonize", "no"], stdout=subprocess.DEVNULL)  # noqa: S603
+    )
+    stack.callback(process.terminate)
+    return f"redis://127.0.0.1:{port}/0"
 
 
 def measured(workers: dict[str, Process], case: Case, rounds: int) -> list[dict[str, Any]]:
-    names = [name for name in workers if case.aiohttp or name != BARE_AIOHTTP]
+    names = [name for name in case.who if name in workers]
     for name in names:  # once for the caches and the connections
         workers[name].ask(case.name)
     found: dict[str, list[float]] = {name: [] for name in names}
-    for i in range(rounds):
+    for i in range(max(1, rounds // 3) if case.paced else rounds):
         for k in range(len(names)):
             name = names[(i + k) % len(names)]
             found[name].append(workers[name].ask(case.name))
-    return [_row(case, name, values, found[BARE]) for name, values in found.items()]
+    return [_row(case, name, values, found[BARE]) for name, values in found.items()] if names[1:] else []
 
 
 def _row(case: Case, name: str, values: Sequence[float], bare: Sequence[float]) -> dict[str, Any]:
-    target = case.target if name == FULL else case.empty_target if name == SUBJECTS[2] else None
+    target = case.target if name == case.who[-1] else case.empty_target if name == EMPTY else None
     return {
         "case": case.name,
         "client": name,
@@ -93,9 +113,8 @@ def _row(case: Case, name: str, values: Sequence[float], bare: Sequence[float]) 
 
 
 def grown(workers: dict[str, Process], calls: int, streams: int) -> list[dict[str, Any]]:
-    names = [name for name in workers if name != BARE_AIOHTTP]
-    found = {name: workers[name].ask(f"growth {calls} {streams}") for name in names}
-    return [{"client": name, "calls": calls, "streams": streams, "bytes": int(n)} for name, n in found.items()]
+    found = {name: workers[name].ask(f"growth {calls} {streams}") for name in (EMPTY, FULL)}
+    return [{"client": name, "calls": calls, "streams": streams, "blocks": int(n)} for name, n in found.items()]
 
 
 def imported(rounds: int) -> list[dict[str, Any]]:
@@ -116,6 +135,24 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, {platform.system()}; Python {platform.python_version()}, {libraries}"
 
 
+def summary(cases: Sequence[dict[str, Any]]) -> Table:
+    """A row for each case: what the bare SDK takes, and of that the share of each of ours."""
+    rows: dict[str, list[Any]] = {}
+    for one in cases:
+        name = f"{one['case']}, a {one['unit']}"
+        row = rows.setdefault(name, [name, "", "", "", "", "", ""])
+        if one["client"] == BARE:
+            row[1] = one["median"]
+        elif one["client"] == BARE_AIOHTTP:
+            row[2] = one["ratio"]
+        elif one["client"] in (EMPTY, ALONE):
+            row[3 if one["client"] == EMPTY else 4] = one["ratio"]
+        else:
+            row[5], row[6] = one["ratio"], "" if one["target"] is None else one["target"]
+    columns = ["case", "openai, µs", BARE_AIOHTTP, EMPTY, "plugins", "plugins and Sentry's integrations", "aim"]
+    return Table("CPU, as a share of bare openai", columns, list(rows.values()))
+
+
 def markdown(found: dict[str, Any]) -> str:
     columns = ["case", "client", "median", "min", "max", "ratio", "at most"]
     rows = [
@@ -123,11 +160,11 @@ def markdown(found: dict[str, Any]) -> str:
          "" if row["target"] is None else row["target"]]
         for row in found["cases"]
     ]  # fmt: skip
-    tables = [Table("CPU", columns, rows).markdown()]
+    tables = [summary(found["cases"]).markdown(), Table("CPU", columns, rows).markdown()]
     if found["growth"]:
-        rows = [[f"{row['client']}: {row['calls']} calls, {row['streams']} streams", row["bytes"] / 1024]
+        rows = [[f"{row['client']}: {row['calls']} calls, {row['streams']} streams", row["blocks"]]
                 for row in found["growth"]]  # fmt: skip
-        tables.append(Table("Memory held afterwards", ["client", "KB"], rows).markdown())
+        tables.append(Table("Memory held afterwards", ["client", "blocks more"], rows).markdown())
     if found["imports"]:
         rows = [[row["statement"], row["median"], row["min"]] for row in found["imports"]]
         tables.append(Table("Import", ["statement", "median ms", "min ms"], rows).markdown())
@@ -137,20 +174,22 @@ def markdown(found: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description="Compare llmstack with the bare SDK.")
     parser.add_argument("cases", nargs="*", help="words of the names of the cases wanted; all if none is given")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=15, help="a third of them where streams are paced")
     parser.add_argument("--json", type=Path, help="file for the numbers")
     parser.add_argument("--markdown", type=Path, help="file for the tables")
-    parser.add_argument("--growth", action="store_true", help="also memory, over 20,000 calls and 2,000 streams")
+    parser.add_argument("--quick", action="store_true", help="3 rounds, and no memory: only to see that it works")
     given = parser.parse_args()
+    rounds = 3 if given.quick else given.rounds
     cases = [case for case in CASES if not given.cases or any(word in case.name for word in given.cases)]
-    found: dict[str, Any] = {"machine": machine(), "at": datetime.now(UTC).date().isoformat(), "rounds": given.rounds}
+    found: dict[str, Any] = {"machine": machine(), "at": datetime.now(UTC).date().isoformat(), "rounds": rounds}
     found |= {"cases": [], "growth": [], "imports": []}
     with processes() as workers:
         for case in cases:
-            found["cases"] += measured(workers, case, given.rounds)
-            for row in found["cases"][-4 if case.aiohttp else -3 :]:
-                print(f"{row['case']:32} {row['client']:18} {row['median']:9.1f} {row['ratio']:6.2f}", flush=True)
-        if given.growth:
+            found["cases"] += measured(workers, case, rounds)
+            for row in found["cases"][-len(case.who) :]:
+                if row["case"] == case.name:
+                    print(f"{row['case']:32} {row['client']:28} {row['median']:9.1f} {row['ratio']:6.2f}", flush=True)
+        if not (given.cases or given.quick):
             found["growth"] = grown(workers, 20_000, 2_000)
     if not given.cases:
         found["imports"] = imported(5)

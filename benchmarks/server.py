@@ -11,7 +11,7 @@ import re
 import sys
 from typing import cast
 
-from benchmarks.answers import BURSTS, STREAM_HEAD, STREAMS, WHOLE, chunked
+from benchmarks.answers import BURSTS, STREAM_HEAD, STREAMS, WHOLE, chunked, paced
 
 PACE = 0.02
 """Seconds between the events of a paced stream."""
@@ -43,7 +43,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(WHOLE[after])
         elif before == b"/paced":
             self._transport.write(STREAM_HEAD)
-            self._go_on([*map(chunked, STREAMS[after]), chunked(b"")])
+            self._go_on([*map(chunked, paced(STREAMS[after])), chunked(b"")])
         else:
             self._transport.write(BURSTS[after])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,12 @@ BARE = "openai"
 BARE_AIOHTTP = "openai on aiohttp"
 EMPTY = "Stack([])"
 FULL = "all plugins"
-SUBJECTS = (BARE, BARE_AIOHTTP, EMPTY, FULL)
+ALONE = "all plugins, no integration of Sentry's"
+SQLITE = "all plugins, cache in SQLite"
+REDIS = "all plugins, cache in Redis"
+SUBJECTS = (BARE, BARE_AIOHTTP, EMPTY, ALONE, FULL, SQLITE, REDIS)
+STORES = {SQLITE: "BENCHMARK_SQLITE", REDIS: "BENCHMARK_REDIS"}
+"""Where these find the address of their store: a variable of the environment."""
 PLUGINS = ("Validation", "Moderation", "Cache", "Budget", "Retry", "Logging", "Sentry")
 TERMS = [f"blocked{i} phrase{i % 9}" if i % 2 else f"blocked{i}" for i in range(100)]
 
@@ -35,6 +41,12 @@ class Subject:
     def aio(self, http: str = "default", path: str = "/v1") -> openai.AsyncOpenAI:
         client: openai.AsyncOpenAI = self._client(f"async {http} {path}", lambda: self._async(http, path))
         return client
+
+    async def close(self) -> None:
+        """Close the async clients, in their event loop."""
+        for client in self._made.values():
+            if isinstance(client, openai.AsyncOpenAI):
+                await client.close()
 
     def _client(self, key: str, make: Callable[[], Any]) -> Any:
         if key not in self._made:
@@ -58,23 +70,31 @@ class Subject:
         import llmstack
 
         if http == "aiohttp":
-            given["http_client"] = openai.DefaultAioHttpClient()
+            given["http"] = http
         return llmstack.AsyncOpenAI(stack=self._stack, **given)
 
 
 def _stack(name: str) -> Any:
     from llmstack import Stack
 
-    return Stack([]) if name == EMPTY else Stack.ordered(plugins())
+    store = os.environ[STORES[name]] if name in STORES else None
+    return Stack([]) if name == EMPTY else Stack.ordered(plugins(store, integrations=name != ALONE))
 
 
-def plugins() -> list[Any]:
-    """Every plugin there is, with default options; the sinks of logs and of Sentry take what comes and drop it."""
+def plugins(store: str | None = None, *, integrations: bool = True) -> list[Any]:
+    """Every plugin there is, with default options; the sinks of logs and of Sentry take what comes and drop it.
+
+    Args:
+        store: Where the cache is to be; in memory if not given.
+        integrations: False to leave out what Sentry patches by itself: the SDK, its HTTP client, logging and more.
+    """
     from llmstack import middleware
 
     _discard_logs()
-    _silent_sentry()
-    given = {"Moderation": {"blocked_terms": TERMS, "endpoint": False}}
+    _silent_sentry(integrations=integrations)
+    given: dict[str, dict[str, Any]] = {"Moderation": {"blocked_terms": TERMS, "endpoint": False}}
+    if store is not None:
+        given["Cache"] = {"store": store}
     return [getattr(middleware, name)(**given.get(name, {})) for name in PLUGINS if hasattr(middleware, name)]
 
 
@@ -91,7 +111,7 @@ def _discard_logs() -> None:
     logger.propagate = False
 
 
-def _silent_sentry() -> None:
+def _silent_sentry(*, integrations: bool) -> None:
     import sentry_sdk
     from sentry_sdk.transport import Transport
 
@@ -100,4 +120,9 @@ def _silent_sentry() -> None:
             json.dumps(envelope.headers, default=str)
 
     # In a process of its own: what Sentry patches by itself does not touch the bare SDK that this is compared with.
-    sentry_sdk.init(dsn="https://key@sentry.example.com/1", transport=Dropping)
+    sentry_sdk.init(
+        dsn="https://key@sentry.example.com/1",
+        transport=Dropping,
+        default_integrations=integrations,
+        auto_enabling_integrations=integrations,
+    )

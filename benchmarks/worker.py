@@ -1,7 +1,7 @@
 """One subject, measured in a process of its own: `python -m benchmarks.worker <subject> <url> [core]`.
 
 It reads the name of a case a line, does a batch of it and answers the microseconds of CPU that a unit of it took, all
-threads of this process together. ``growth <calls> <streams>`` is answered with bytes.
+threads of this process together. ``growth <calls> <streams>`` is answered with blocks of memory.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def main(name: str, url: str, core: str = "") -> None:
                 print(growth(subject, *map(int, what.split()[1:])), flush=True)
             else:
                 print(measured(cases[what], subject, loop), flush=True)
+        loop.run(subject.close())
 
 
 if __name__ == "__main__":

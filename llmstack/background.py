@@ -35,6 +35,10 @@ _logger = logging.getLogger("llmstack")
 _LINGER = 0.05
 """Seconds the thread waits for more before it ends."""
 
+_PAUSE = 0.005
+"""Seconds after which it looks for more. A thread that waits in the queue is woken by each job, at the cost of whoever
+hands it over; one that sleeps does many at once."""
+
 _PATIENCE = 2.0
 """Seconds that the end of the program waits at most, for all of them together."""
 
@@ -44,7 +48,7 @@ _Job = tuple[Context, Callable[[], object]]
 class _Lane:
     """The jobs of one process: a forked child gets another, since its parent's jobs are not its to do."""
 
-    __slots__ = ("closed", "counting", "server", "thread", "told", "turn", "work")
+    __slots__ = ("closed", "counting", "haste", "server", "thread", "told", "turn", "work")
 
     def __init__(self) -> None:
         self.work: SimpleQueue[_Job | None] = SimpleQueue()
@@ -56,6 +60,7 @@ class _Lane:
         self.server: int | None = None  # the ident of the thread that serves
         self.closed = False
         self.told = False
+        self.haste = threading.Event()  # somebody waits for the jobs
 
 
 class Background:
@@ -138,6 +143,7 @@ class Background:
             return True
         done = threading.Event()
         lane.work.put((Context(), done.set))
+        lane.haste.set()
         self._serve_soon(lane)
         return done.wait(timeout)
 
@@ -177,8 +183,9 @@ class Background:
     def _serve(self, lane: _Lane) -> None:
         lane.server = _thread.get_ident()
         while True:
-            while self._next(lane, 0.0 if _ending.until is not None else _LINGER):
-                pass
+            until = time.monotonic() + _LINGER
+            while self._next(lane) or self._more(lane, until):
+                until = time.monotonic() + _LINGER
             lane.server = None
             lane.turn.release()
             # Whoever handed something over just before saw a thread serving; whoever comes after this starts another.
@@ -186,9 +193,18 @@ class Background:
                 return
             lane.server = _thread.get_ident()
 
-    def _next(self, lane: _Lane, timeout: float) -> bool:
+    def _more(self, lane: _Lane, until: float) -> bool:
+        """Wait for more; False if none comes, or this process is not the one to do it."""
+        while self._lane is lane and _ending.until is None and time.monotonic() < until:
+            if not lane.work.empty():
+                return True
+            lane.haste.wait(_PAUSE)
+            lane.haste.clear()
+        return self._lane is lane and not lane.work.empty()
+
+    def _next(self, lane: _Lane) -> bool:
         try:
-            job = lane.work.get(timeout=timeout) if timeout else lane.work.get_nowait()
+            job = lane.work.get_nowait()
         except Empty:
             return False
         if job is not None:
@@ -229,7 +245,8 @@ class Background:
         if not lane.work.empty():
             self._serve_soon(lane)
         if lane.turn.locked():
-            lane.work.put(None)  # wakes a thread that only waits for more
+            lane.work.put(None)
+            lane.haste.set()  # wakes a thread that only waits for more
         if lane.turn.acquire(timeout=max(0.0, until - time.monotonic())):  # else what it does blocks: it is left behind
             self._join(lane, until)
             lane.turn.release()

@@ -8,8 +8,9 @@ import warnings
 import weakref
 from collections.abc import Mapping
 from functools import cached_property
+from importlib.util import find_spec
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, Unpack, cast
 
 import openai
 
@@ -23,6 +24,7 @@ from llmstack._wire.answer import answer
 from llmstack._wire.request import call_of, without_options
 from llmstack._wire.resources import hastened
 from llmstack._wire.sdk import is_legacy_httpx, own_headers, secrets_of
+from llmstack._wire.sdk_hot import know_builder
 from llmstack.stack import Stack
 from llmstack.transports.connection import LoopClient, ProcessClient
 from llmstack.transports.deadline import guarded
@@ -196,19 +198,47 @@ class AsyncOpenAI(_AsyncStacked, openai.AsyncOpenAI):
 
     Args:
         stack: See `OpenAI`.
+        http: ``"aiohttp"`` for connections of aiohttp, which cost less where many calls are in flight; on asyncio only.
+            It takes the extra ``llmstack-openai[aiohttp]``.
         options: Everything ``openai.AsyncOpenAI`` takes.
+
+    Raises:
+        ImportError: If aiohttp is asked for and not installed.
+        TypeError: If both `http` and ``http_client`` are given.
     """
 
-    def __init__(self, *, stack: StackLike = None, **options: Unpack[arguments.AsyncOptions]) -> None:
+    def __init__(
+        self,
+        *,
+        stack: StackLike = None,
+        http: Literal["aiohttp"] | None = None,
+        **options: Unpack[arguments.AsyncOptions],
+    ) -> None:
         stack = _stack_of(stack)
         if _brings_keys(stack):
             options["_enforce_credentials"] = False
         given = options.get("http_client")
         if given is None:
-            options["http_client"] = LoopClient()
+            options["http_client"] = _connections(http)
+        elif http is not None:
+            message = "http= chooses among the connections that llmstack opens: give either it or http_client"
+            raise TypeError(message)
         super().__init__(**options)
         self._default_stream_cls = AsyncStream
         self._take(stack, given)
+
+
+def _connections(http: str | None) -> LoopClient:
+    """The HTTP client of an async client that was given none."""
+    if http is None:
+        return LoopClient()
+    if http != "aiohttp":
+        message = f"http= takes 'aiohttp' or None, not {http!r}"
+        raise TypeError(message)
+    if find_spec("aiohttp") is None:
+        message = "http='aiohttp' needs aiohttp: install 'llmstack-openai[aiohttp]'"
+        raise ImportError(message)
+    return LoopClient(openai.DefaultAioHttpClient)
 
 
 # Each of the Azure clients is one of the above, as with the SDK: code that asks `isinstance(client, OpenAI)` is right.
@@ -223,19 +253,28 @@ class AzureOpenAI(OpenAI, openai.AzureOpenAI):
 
 
 class AsyncAzureOpenAI(AsyncOpenAI, openai.AsyncAzureOpenAI):
-    """``openai.AsyncAzureOpenAI`` with a stack: every argument and method is the SDK's, plus ``stack=``."""
+    """``openai.AsyncAzureOpenAI`` with a stack: every argument and method is the SDK's, plus ``stack=``, ``http=``."""
 
     if TYPE_CHECKING:
 
-        def __init__(self, *, stack: StackLike = None, **options: Unpack[arguments.AsyncAzureOptions]) -> None: ...
+        def __init__(
+            self,
+            *,
+            stack: StackLike = None,
+            http: Literal["aiohttp"] | None = None,
+            **options: Unpack[arguments.AsyncAzureOptions],
+        ) -> None: ...
 
 
 def _show_signature(ours: Any, theirs: Any) -> None:
     """Let `help()` and tools see the SDK's arguments, and ours after them."""
     inspected = inspect.signature(theirs.__init__)
-    stack = inspect.Parameter("stack", inspect.Parameter.KEYWORD_ONLY, default=None)
-    ours.__signature__ = inspected.replace(parameters=[*list(inspected.parameters.values())[1:], stack])
+    names = ("stack", "http") if "Async" in ours.__name__ else ("stack",)
+    own = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in names]
+    ours.__signature__ = inspected.replace(parameters=[*list(inspected.parameters.values())[1:], *own])
 
 
+know_builder(OpenAI)
+know_builder(AsyncOpenAI)
 for _ours in (OpenAI, AsyncOpenAI, AzureOpenAI, AsyncAzureOpenAI):
     _show_signature(_ours, getattr(openai, _ours.__name__))

@@ -37,6 +37,15 @@ def on_asyncio() -> bool:
     return isinstance(current_token().native_token, asyncio.AbstractEventLoop)
 
 
+def current_key() -> object:
+    """What identifies the event loop that runs this: the `key` of its `Loop`.
+
+    Raises:
+        RuntimeError: If none runs here.
+    """
+    return current_token().native_token
+
+
 def current_loop() -> Loop:
     """The event loop that runs this.
 

@@ -36,7 +36,8 @@ class _Events(openai.Stream[T]):
         try:
             while (batch := tap.pull()) is not None:
                 self.response = tap.attach() or self.response
-                for event in batch.events:
+                tap.pending = iter(batch.events)
+                for event in tap.pending:
                     if event.data.startswith("[DONE]"):
                         return
                     chunk = parse(event)
@@ -49,7 +50,8 @@ class _Events(openai.Stream[T]):
         while (batch := tap.pull()) is not None:
             # A retry before the first content has brought another response.
             self.response = tap.attach() or self.response
-            yield from batch.events
+            tap.pending = iter(batch.events)
+            yield from tap.pending
 
 
 class _AsyncEvents(openai.AsyncStream[T]):
@@ -69,33 +71,31 @@ class _Arriving:
     def __init__(self, stream: _AsyncEvents[Any]) -> None:
         self._stream = stream
         self._tap = cast("AsyncTap", stream.response.stream)
-        self._events: Iterator[Any] = iter(())
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Any:
         while True:
-            for event in self._events:
+            for event in self._tap.pending:
                 return event
             batch = await self._tap.pull()
             if batch is None:
                 raise StopAsyncIteration
             self._stream.response = self._tap.attach() or self._stream.response
-            self._events = iter(batch.events)
+            self._tap.pending = iter(batch.events)
 
 
 class _Parsed:
     """What the SDK's loop gives, parsed faster. No async generator, either."""
 
-    __slots__ = ("_events", "_loop", "_response", "_running")
+    __slots__ = ("_loop", "_response", "_running")
 
     def __init__(self, stream: _AsyncEvents[Any], chunks: Chunks) -> None:
         self._response = stream.response
         # The stream holds this, and so this must not hold the stream any longer than it reads from it.
         self._loop: tuple[_AsyncEvents[Any], AsyncTap, Chunks] | None = None
         self._loop = (stream, cast("AsyncTap", stream.response.stream), chunks)
-        self._events: Iterator[Any] = iter(())
         self._running = False
 
     def __aiter__(self) -> Self:
@@ -117,7 +117,7 @@ class _Parsed:
 
     async def _next(self, stream: _AsyncEvents[Any], tap: AsyncTap, chunks: Chunks) -> Any:
         while True:
-            for event in self._events:
+            for event in tap.pending:
                 if event.data.startswith("[DONE]"):
                     raise StopAsyncIteration
                 chunk = chunks.parse(event)
@@ -126,10 +126,10 @@ class _Parsed:
             if batch is None:
                 raise StopAsyncIteration
             stream.response = tap.attach() or stream.response
-            self._events = iter(batch.events)
+            tap.pending = iter(batch.events)
 
     async def _end(self) -> None:
-        self._loop, self._events = None, iter(())
+        self._loop = None
         await self._response.aclose()
 
     async def aclose(self) -> None:

@@ -25,7 +25,9 @@ from llmstack._drivers.loop import current_loop
 from llmstack._drivers.reaper import reap, remember
 from llmstack._drivers.sync import run
 from llmstack._wire.incoming import untranslated
+from llmstack._wire.joined import pieces_of
 from llmstack._wire.sse import ServerSentEvent, encode
+from llmstack._wire.watch import EventWatch
 
 
 def batch_bytes(batch: Batch) -> bytes:
@@ -43,6 +45,8 @@ class Tap(ABC):
         self.exchange = exchange
         self._inner: Any = None
         self._process = os.getpid()
+        # Events that have arrived and that the program has not taken yet.
+        self.pending: Iterator[Any] = iter(())
         remember(self)
 
     @property
@@ -66,6 +70,13 @@ class Tap(ABC):
             del response.headers["content-encoding"]
             response.headers.pop("content-length", None)
         return response
+
+    def left(self) -> None:
+        """The program reads no further: what is pending it has not seen, whatever the layers know of it."""
+        count = sum(1 for _ in self.pending)
+        watch = None if self.exchange.incoming is None else self.exchange.incoming.watch
+        if count and isinstance(watch, EventWatch):
+            watch.left(count)
 
     @property
     def forgotten(self) -> bool:
@@ -97,7 +108,7 @@ class SyncTap(Tap):
         """The bytes as the program shall see them."""
         while (batch := self._pull_bytes()) is not None:
             if data := batch_bytes(batch):
-                yield data
+                yield from pieces_of(data)
 
     def _pull_bytes(self) -> Batch | None:
         try:
@@ -111,6 +122,7 @@ class SyncTap(Tap):
     def close(self) -> None:
         """The program has stopped reading."""
         if self.ours:
+            self.left()
             run(self.exchange.close(), self.exchange.engine.clock)
 
     def abandon(self) -> None:
@@ -126,6 +138,7 @@ class AsyncTap(Tap):
         """Tap the exchange's present response, in the event loop that runs now."""
         super().__init__(exchange)
         self.loop = current_loop()
+        self._pieces: Iterator[bytes] = iter(())
         watch(self, self.loop)
 
     async def pull(self) -> Batch | None:
@@ -138,10 +151,13 @@ class AsyncTap(Tap):
 
     async def __anext__(self) -> bytes:
         """The next bytes."""
+        for piece in self._pieces:
+            return piece
         try:
             while (batch := await self.pull()) is not None:
                 if data := batch_bytes(batch):
-                    return data
+                    self._pieces = iter(pieces_of(data))
+                    return next(self._pieces)
         except openai.APIConnectionError as error:
             original = untranslated(error)
             if original is None:
@@ -153,6 +169,7 @@ class AsyncTap(Tap):
     async def aclose(self) -> None:
         """The program has stopped reading."""
         if self.ours:
+            self.left()
             await arun(self.exchange.close(), self.exchange.engine.clock)
 
     def abandon(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from llmstack._core.call import Call
 from llmstack._core.reply import Reply
+from llmstack._wire.late import LateResponse
 from llmstack._wire.parse import UNPARSED, parser_of
 from llmstack._wire.request import SDKRequest
 from llmstack._wire.sdk import RAW_RESPONSE_HEADER, NotGiven
@@ -50,10 +51,12 @@ def finished(call: Call, reply: Reply) -> Any:
 
 def _is_raw(native: Any) -> bool:
     """Whether a layer has asked for a raw response on its own account."""
-    return native is not None and RAW_RESPONSE_HEADER in native.request.headers
+    return native is not None and type(native) is not LateResponse and RAW_RESPONSE_HEADER in native.request.headers
 
 
 def _headers(reply: Reply) -> Mapping[str, str]:
+    if type(reply.native) is LateResponse:
+        return reply.headers
     if reply.native is not None:
         headers: Mapping[str, str] = reply.native.headers
         return headers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import anyio
 import anyio.lowlevel
@@ -21,6 +21,26 @@ _open: set[Iterator[bytes] | AsyncIterator[bytes]] = set()
 otherwise close its iterator on the spot, in whatever it interrupts; what is held here is closed by `HttpIncoming`."""
 
 
+class Joins(Protocol):
+    """A body that can be read as it comes, however many pieces it was sent in."""
+
+    def read(self) -> bytes | None:
+        """The next bytes, None at the end."""
+        ...
+
+    async def aread(self) -> bytes | None:
+        """The next bytes, None at the end."""
+        ...
+
+    def close(self, *, drain: bool = False) -> None:
+        """Give the connection back; with `drain` the end of the body is waited for, a moment at most."""
+        ...
+
+    async def aclose(self, *, drain: bool = False) -> None:
+        """The same in an async program."""
+        ...
+
+
 class HttpIncoming:
     """Reads an ``httpx2.Response`` whose body has not been read.
 
@@ -28,7 +48,7 @@ class HttpIncoming:
     through a second response on the original stream, which also undoes compression.
     """
 
-    __slots__ = ("_aiter", "_iter", "_reading", "_source", "native", "watch")
+    __slots__ = ("_aiter", "_iter", "_joined", "_reading", "_source", "native", "watch")
 
     def __init__(self, response: Any, watch: Watch) -> None:
         """Take over the response's byte stream."""
@@ -44,9 +64,15 @@ class HttpIncoming:
         self._iter: Iterator[bytes] | None = None
         self._aiter: AsyncGenerator[bytes, None] | None = None
         self._reading = False
+        self._joined = _joined(response)
 
     def read(self) -> bytes | None:
         """The next bytes, None at the end."""
+        if self._joined is not None:
+            try:
+                return self._joined.read()
+            except Exception as error:  # noqa: BLE001 - raised again, or its translation
+                self._raise(error)
         iterator = self._iter
         if iterator is None:
             iterator = self._iter = self._source.iter_bytes()
@@ -61,6 +87,11 @@ class HttpIncoming:
 
     async def aread(self) -> bytes | None:
         """The next bytes, None at the end."""
+        if self._joined is not None:
+            try:
+                return await self._joined.aread()
+            except Exception as error:  # noqa: BLE001 - raised again, or its translation
+                self._raise(error)
         iterator = self._aiter
         if iterator is None:
             iterator = self._aiter = self._source.aiter_bytes()
@@ -82,6 +113,9 @@ class HttpIncoming:
 
     def close(self) -> None:
         """Give the connection back."""
+        if self._joined is not None:
+            with contextlib.suppress(Exception):
+                self._joined.close(drain=self.watch.done)
         with contextlib.suppress(Exception):
             if self._reading and self._source.http_version.startswith("HTTP/1"):
                 # Another thread waits for bytes. Closing a socket wakes nobody; shutting it down does. (In HTTP/2 the
@@ -94,7 +128,10 @@ class HttpIncoming:
 
     async def aclose(self) -> None:
         """Give the connection back."""
-        if self.watch.done:
+        if self._joined is not None:
+            with contextlib.suppress(Exception):
+                await self._joined.aclose(drain=self.watch.done)
+        elif self.watch.done:
             # What follows the end marker is the end of the body: read, and the connection can be used again.
             await self._exhaust()
         with contextlib.suppress(Exception):
@@ -114,6 +151,16 @@ class HttpIncoming:
             with contextlib.suppress(Exception), anyio.move_on_after(_DRAIN):
                 while await anext(self._aiter, None) is not None:
                     pass
+
+
+def _joined(response: Any) -> Joins | None:
+    """Where a response's bytes come from, if all that one read brings can be had from there at once."""
+    if "content-encoding" in response.headers:
+        return None
+    # The HTTP client has put a stream of its own around the transport's, to take the time.
+    stream = getattr(response.stream, "_stream", None)
+    joins: Joins | None = getattr(stream, "llmstack_joins", None)
+    return joins
 
 
 def untranslated(error: Exception) -> Exception | None:

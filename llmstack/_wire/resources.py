@@ -2,14 +2,12 @@
 
 ``client.chat.completions.create`` is the SDK's own function, line by line, as are its arguments, checks and what comes
 after: it only finds another `maybe_transform` among its globals. The SDK's modules are left as they are, for whoever
-uses them besides us. And who has put something of theirs in the place of a method, as programs that trace calls do,
-finds it called.
+uses them besides us. What somebody has wrapped around a method, as programs that trace calls do, stays around it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from functools import cache, update_wrapper
 from pathlib import Path
 from types import CellType, FunctionType
@@ -44,71 +42,76 @@ def hastened(resource: type) -> Any:
         resource: The SDK's class.
 
     Returns:
-        The subclass; the class itself if its methods are not what they were.
+        The subclass. Its methods are those of the class, at any time.
     """
-    methods = {name: vars(resource)[name] for name in _METHODS if name in vars(resource)}
-    own = {name: _Method(resource, name, _rebound(method)) for name, method in methods.items() if _is_the_sdks(method)}
-    if not own:
-        return resource
+    own = {name: _Method(resource, name) for name in _METHODS if name in vars(resource)}
     return type(resource.__name__, (resource,), {"__doc__": resource.__doc__, "__module__": __name__, **own})
 
 
 class _Method:
-    """A method of a resource: ours, as long as the SDK's is the one that we know."""
+    """A method of a resource as it is now, ending in our transform if it is known to end in the SDK's."""
 
-    def __init__(self, resource: type, name: str, ours: Any) -> None:
+    def __init__(self, resource: type, name: str) -> None:
         self._of = vars(resource)
         self._name = name
-        self._known = self._of[name]
-        self._ours = ours
-        self.__doc__ = self._known.__doc__
+        self._known = self._ours = None
+        self.__doc__ = self._of[name].__doc__
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         present: Any = self._of.get(self._name)
-        return (self._ours if present is self._known else present).__get__(instance, owner)
+        if present is not self._known:
+            # Ours first: another thread that sees the one must see the other.
+            self._ours = _rebound(present) or present
+            self._known = present
+        return self._ours.__get__(instance, owner)  # type: ignore[attr-defined]
 
 
-def _is_the_sdks(method: object) -> bool:
-    """Whether a function, and what it wraps, is the SDK's own."""
-    while isinstance(method, FunctionType):
-        if not method.__code__.co_filename.startswith(_HOME):
-            return False
-        inner = getattr(method, "__wrapped__", None)
-        if inner is None:
-            return True
-        method = inner
-    return False
+def _rebound(function: object) -> Any:
+    """A copy of a function of the SDK's that finds our transform where it looks for the SDK's.
 
+    Of what somebody has wrapped around it there is a copy, too, that calls this one: it is theirs in all else.
 
-def _rebound(function: Any) -> Any:
-    """A function that finds our transform where it looks for the SDK's."""
-    wraps = "__wrapped__" in vars(function)
-    names = function.__globals__ if wraps else _names(function.__module__)
-    closure = None if function.__closure__ is None else tuple(map(_rebound_cell, function.__closure__))
-    copy = FunctionType(function.__code__, names, function.__name__, function.__defaults__, closure)
+    Returns:
+        The copy; None if that cannot be made, or the function does not transform.
+    """
+    if not isinstance(function, FunctionType):
+        return None
+    wrapped = vars(function).get("__wrapped__")
+    cells, names = function.__closure__, function.__globals__
+    if wrapped is not None:
+        rebound = _rebound(wrapped)
+        if rebound is None or cells is None or not any(_holds(cell, wrapped) for cell in cells):
+            return None
+        cells = tuple(CellType(rebound) if _holds(cell, wrapped) else cell for cell in cells)
+    elif function.__code__.co_filename.startswith(_HOME):
+        names, rebound = _names(function.__module__), None
+    else:
+        return None
+    copy = FunctionType(function.__code__, names, function.__name__, function.__defaults__, cells)
     update_wrapper(copy, function)
     copy.__kwdefaults__ = function.__kwdefaults__
-    if wraps:
-        copy.__dict__["__wrapped__"] = _rebound(function.__wrapped__)
-    else:
+    if rebound is None:
         del copy.__dict__["__wrapped__"]
+    else:
+        copy.__dict__["__wrapped__"] = rebound
     return copy
 
 
-def _rebound_cell(cell: CellType) -> CellType:
-    """What a wrapper wraps, rebound; whatever else it holds, as it is."""
-    held = cell.cell_contents
-    return CellType(_rebound(held)) if _is_the_sdks(held) else cell
+def _holds(cell: CellType, value: object) -> bool:
+    try:
+        return cell.cell_contents is value
+    except ValueError:  # an empty one
+        return False
 
 
 @cache
 def _names(module: str) -> dict[str, Any]:
     """The globals of one of the SDK's modules, with ours in place of those that transform."""
     names = dict(vars(sys.modules[module]))
-    ours: dict[str, Callable[..., Any]] = {"maybe_transform": _body, "async_maybe_transform": _abody}
+    ours: dict[str, Any] = {"maybe_transform": _body, "async_maybe_transform": _abody}
     for name in ("parse", "async_parse"):
         helper = names.get(name)
-        if _is_the_sdks(helper) and helper.__module__ != module:
-            ours[name] = _rebound(helper)
+        if isinstance(helper, FunctionType) and helper.__module__ != module:
+            ours[name] = _rebound(helper) or helper
     names.update({name: function for name, function in ours.items() if name in names})
     return names

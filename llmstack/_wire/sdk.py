@@ -54,8 +54,8 @@ __all__ = [
 
 for _owner, _names in (
     (BaseClient, ("_calculate_retry_timeout", "_maybe_override_cast_to", "_process_response_data")),
-    (SyncAPIClient, ("request", "_prepare_request", "_process_response", "_sleep_for_retry")),
-    (AsyncAPIClient, ("request", "_prepare_request", "_process_response", "_sleep_for_retry")),
+    (SyncAPIClient, ("request", "_prepare_request", "_send_request", "_process_response", "_sleep_for_retry")),
+    (AsyncAPIClient, ("request", "_prepare_request", "_send_request", "_process_response", "_sleep_for_retry")),
     (openai.OpenAI, ("_make_status_error_from_response",)),
     (openai.Stream, ("__stream__", "_iter_events")),
     (openai.AsyncStream, ("__stream__", "_iter_events")),

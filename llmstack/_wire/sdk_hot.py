@@ -7,23 +7,31 @@ itself does its work, as if this file were not there.
 from __future__ import annotations
 
 import importlib
+import logging
+from collections.abc import Callable
 from operator import attrgetter
 from types import UnionType
 from typing import Any, Final, Union
 
+import httpx2
 import openai
 from openai._base_client import AsyncAPIClient, SyncAPIClient
 
 __all__ = [
     "UNION_TYPES",
+    "builds_as_usual",
+    "built",
     "construct",
     "discriminated",
     "is_plain",
     "is_typed_dict",
+    "json_text",
     "key_on_the_wire",
+    "know_builder",
     "parses_as_usual",
     "sdk_models",
     "sdk_transform",
+    "state_of",
     "transformed",
     "type_hints",
     "unannotated",
@@ -118,3 +126,69 @@ def key_on_the_wire(name: str, annotation: Any) -> str:
     """What a key is called in the request."""
     key: str = sdk_transform._maybe_transform_key(name, annotation)  # noqa: SLF001 - see the head
     return key
+
+
+# Building requests --------------------------------------------------------------------------------------------------
+
+_METHODS: Final = tuple(
+    name
+    for name in (
+        "_admin_api_key_auth", "_auth_headers", "_auth_query", "_bearer_auth", "_build_headers", "_build_request",
+        "_custom_auth", "_prepare_options", "_prepare_request", "_prepare_url", "_refresh_api_key", "_send_request",
+        "_send_with_auth_retry", "_should_stream_response_body", "_validate_headers", "auth_headers", "base_url",
+        "default_headers", "default_query", "platform_headers", "qs", "user_agent",
+    )
+    if hasattr(openai.OpenAI, name)
+)  # fmt: skip
+_methods: Final = attrgetter(*_METHODS)
+_builders: list[tuple[Any, ...]] = []
+_codec: Any = importlib.import_module("openai._utils._json")
+_log: Final = logging.getLogger("openai._base_client")
+
+json_text: Final[Callable[[Any], str]] = _codec._CustomEncoder(  # noqa: SLF001 - see the head
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False
+).encode
+"""JSON as the SDK writes it."""
+
+
+def know_builder(client: type) -> None:
+    """Remember the methods by which a client class builds and sends requests, if they are the SDK's own and ours."""
+    found = _methods(client)
+    functions = [getattr(method, "fget", method) for method in found]
+    if all(function.__module__.partition(".")[0] in ("openai", "llmstack") for function in functions):
+        _builders.append(found)
+
+
+def builds_as_usual(client: Any) -> bool:
+    """Whether a client builds and sends its requests as a class that is known does, with a key that it was made with.
+
+    Otherwise (a method of somebody else's in between, tokens that are fetched, a provider) the SDK builds each request.
+    """
+    own = vars(client)
+    return (
+        _methods(type(client)) in _builders
+        and own.keys().isdisjoint(_METHODS)
+        and not any(own.get(name) for name in _FETCHED)
+        and not _log.isEnabledFor(logging.DEBUG)  # it tells of each step
+    )
+
+
+_FETCHED: Final = ("_api_key_provider", "_workload_identity_auth", "_provider_runtime", "workload_identity",
+                   "_idempotency_header")  # fmt: skip
+
+
+def state_of(client: Any) -> tuple[Any, ...]:
+    """Whatever of a client shows in its requests, and may be changed."""
+    own = vars(client)
+    timeout, query = own["timeout"], own["_custom_query"]
+    if isinstance(timeout, httpx2.Timeout):
+        timeout = (timeout.connect, timeout.read, timeout.write, timeout.pool)
+    return (
+        own["api_key"], own.get("admin_api_key"), own["organization"], own["project"], own["_base_url"],
+        type(timeout), timeout, dict(own["_custom_headers"]), repr(query) if query else "", own["_platform"],
+    )  # fmt: skip
+
+
+def built(client: Any, options: Any) -> Any:
+    """The request that the SDK would send."""
+    return client._build_request(options)  # noqa: SLF001 - see the head

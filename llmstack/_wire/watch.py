@@ -33,15 +33,19 @@ class EventWatch:
     end that does not say that it is one.
     """
 
-    __slots__ = ("_assembly", "_decoder", "_endpoint", "_error", "_failure", "_headers", "_judged", "_request", "_size",
-                 "_status", "_stopped", "_strict", "_tail", "_verify", "content", "done")  # fmt: skip
+    __slots__ = (
+        "_assembly", "_cut", "_decoder", "_endpoint", "_error", "_failure", "_fresh", "_headers", "_judged", "_request",
+        "_size", "_status", "_stopped", "_strict", "_tail", "_verify", "content", "done",
+    )  # fmt: skip
 
     def __init__(self, call: Call, status: int, headers: Mapping[str, str], error: Callable[[Any], Exception]) -> None:
         """Watch a reply to `call`; `error` makes the exception for an error event's payload."""
         choices = call.params.get("n")
         self._endpoint, self._verify, self._strict = call.endpoint, call.verify, call.strict
         self._decoder = Decoder()
-        self._assembly = assembly(call.endpoint, choices=choices if isinstance(choices, int) else 1)
+        self._fresh = partial(assembly, call.endpoint, choices=choices if isinstance(choices, int) else 1)
+        self._assembly = self._fresh()
+        self._cut = False
         self._status = status
         self._headers = headers
         self._error = error
@@ -129,6 +133,17 @@ class EventWatch:
         blank = self._tail.replace(b"\r\n", b"\n").replace(b"\r", b"\n").endswith(b"\n\n")
         return blank and seen.complete()  # else it ended inside an event
 
+    def left(self, count: int) -> None:
+        """The program has not taken the last so many events, and takes no more.
+
+        What they say is known all the same, the usage above all; but unless it had the whole reply before them, it
+        has stopped in the middle of it.
+        """
+        taken = self._fresh()
+        for event in self._assembly.events()[:-count]:
+            taken.note(event)
+        self._cut = not taken.complete()
+
     # What went wrong. None of it holds this watch.
 
     def _no_stream(self) -> Callable[[], Exception]:
@@ -149,7 +164,7 @@ class EventWatch:
             seen.body,
             status=self._status,
             headers=self._headers,
-            complete=self._failure is None and seen.complete(),
+            complete=self._failure is None and not self._cut and seen.complete(),
             events=seen.events(),
             usage=lambda: Usage.from_json(seen.usage()),
         )

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC
 from decimal import Decimal
-from secrets import token_hex
 from typing import Any, Literal
 
 import anyio
@@ -41,6 +40,7 @@ from llmstack.middleware._budget.event import (
     BudgetUnavailable,
     CostBooked,
 )
+from llmstack.middleware._budget.identity import fresh
 from llmstack.middleware._budget.limit import Limit
 from llmstack.middleware._budget.money import nano
 from llmstack.middleware._budget.need import is_billed
@@ -172,7 +172,7 @@ class Budget(Configurable):
         price = self._prices.cost(event.model or info.model or "", usage, host=info.host)
         record = replace(
             record,
-            id=f"hit_{token_hex(12)}",
+            id=fresh("hit"),
             host=info.host,
             tenant=info.tenant or "",
             tags=dict(info.tags),

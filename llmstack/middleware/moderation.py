@@ -214,7 +214,7 @@ class Moderation(Configurable):
     def _azure_told(self, case: Case, call: Call, reply: Reply) -> Flow[None]:
         told: dict[Subject, list[Verdict]] = {}
         # Of a stream each event tells of its own piece; the body made of them has the last word only.
-        for body in (reply.body, *(events_of(reply) if call.stream else ())):
+        for body in (reply.body, *(events_of(reply, "content_filter") if call.stream else ())):
             for subject, verdict in azure_verdicts(body, self._azure).items():
                 told.setdefault(subject, []).append(verdict)
         for subject, verdicts in told.items():

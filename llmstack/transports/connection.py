@@ -5,6 +5,8 @@ fails. The clients here are the SDK's default HTTP clients, except that whoever 
 the first gets a pool of its own there. They are used where the program passes no ``http_client``.
 """
 
+# ruff: noqa: SLF001 -- it looks behind the HTTP library's clients, as `lean` does
+
 from __future__ import annotations
 
 import asyncio
@@ -13,13 +15,17 @@ import os
 import weakref
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import httpcore2
 import httpx2
 import openai
 
-from llmstack._drivers.loop import Loop, current_loop
+from llmstack._drivers.loop import Loop, current_key, current_loop
 from llmstack.transports.deadline import guarded
+from llmstack.transports.direct import AsyncLeanTransport, LeanTransport, leaned
+from llmstack.transports.lean import Spare
 
 _CLOSED = "Cannot send a request, as the client has been closed."
 
@@ -42,6 +48,60 @@ def _follow(pool: Any, client: Any) -> None:
     pool.cookies.jar = client.cookies.jar
 
 
+_LAYERS: tuple[tuple[type, str], ...] = (
+    (httpx2.Client, "send"), (httpx2.AsyncClient, "send"),
+    (httpx2.HTTPTransport, "handle_request"), (httpx2.AsyncHTTPTransport, "handle_async_request"),
+    (httpcore2.ConnectionPool, "handle_request"), (httpcore2.AsyncConnectionPool, "handle_async_request"),
+)  # fmt: skip
+"""Where programs put something of theirs to see or to mock what is sent."""
+_USUAL = [getattr(kind, name) for kind, name in _LAYERS]
+_HOMES = tuple(str(Path(library.__file__ or "").parent) for library in (httpx2, httpcore2))
+_UNTOUCHED = all(hasattr(method, "__code__") and method.__code__.co_filename.startswith(_HOMES) for method in _USUAL)
+"""Whether nobody had done so before we came."""
+_BUILDING = [
+    method
+    for method in (httpx2.Client.build_request, httpx2.AsyncClient.build_request)
+    if method.__code__.co_filename.startswith(_HOMES)
+]
+
+
+_PATCHED = frozenset({"build_request", "handle_async_request", "handle_request", "send"})
+"""The same on a single object."""
+
+
+def lines_of(http: Any) -> tuple[Any, Spare] | None:
+    """The pool of which an HTTP client would use a connection here, and those that were given back to it.
+
+    Returns:
+        None if a request must go through the client: it is none of ours, it has been given hooks or proxies, or
+        somebody has put something of theirs into the HTTP library.
+    """
+    present = http.present() if type(http) in (ProcessClient, LoopClient) else None
+    if present is None or not _UNTOUCHED or [getattr(kind, name) for kind, name in _LAYERS] != _USUAL:
+        return None
+    # What belongs to the client as a whole is the first one's, whatever process or loop this is.
+    own: dict[str, Any] = vars(http)
+    transport: Any = present._transport
+    lean = type(transport) in (LeanTransport, AsyncLeanTransport)
+    if not lean or own["_auth"] is not None or own["_mounts"] or present._mounts or any(own["_event_hooks"].values()):
+        return None
+    pool = transport._pool
+    if not all(_PATCHED.isdisjoint(vars(one)) for one in (http, present, transport, pool)):
+        return None
+    return pool, transport.llmstack_spare
+
+
+def takes_prepared(http: Any) -> bool:
+    """Whether a prepared request is what an HTTP client would build: it adds neither cookies nor parameters."""
+    own: dict[str, Any] = vars(http)
+    return (
+        getattr(type(http), "build_request", None) in _BUILDING
+        and "build_request" not in own
+        and not own["_params"]
+        and not own["_cookies"].jar._cookies  # its length would take a lock and a walk
+    )
+
+
 class ProcessClient(openai.DefaultHttpxClient):
     """The SDK's default HTTP client, usable after a fork: each process has connections of its own."""
 
@@ -52,6 +112,14 @@ class ProcessClient(openai.DefaultHttpxClient):
         super().__init__(verify=self._verify)
         self._process = os.getpid()
         self._pools: dict[int, httpx2.Client] = {}
+        leaned(self)
+
+    def present(self) -> httpx2.Client | None:
+        """The client that would send from here; None if that is still to be made."""
+        if self.is_closed:
+            return None
+        process = os.getpid()
+        return self if process == self._process else self._pools.get(process)
 
     def send(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
         """Send a request on a connection of this process; see ``httpx2.Client.send``."""
@@ -63,7 +131,7 @@ class ProcessClient(openai.DefaultHttpxClient):
         pool = self._pools.get(process)
         if pool is None:
             # Two threads may both make one; neither has a connection yet, and one is kept.
-            fresh = guarded(openai.DefaultHttpxClient(verify=self._verify, **_like(self)))
+            fresh = leaned(guarded(openai.DefaultHttpxClient(verify=self._verify, **_like(self))))
             pool = self._pools.setdefault(process, fresh)
         _follow(pool, self)
         return pool.send(request, **how)
@@ -114,25 +182,40 @@ class LoopClient(openai.DefaultAsyncHttpxClient):
 
     They are closed when their loop ends (``asyncio.run`` and trio finish async generators then, and each pool has one
     waiting for that), so that a program with many ``asyncio.run`` leaves none behind.
+
+    Args:
+        kind: The SDK's client whose connections are used: its default one, or the one that stands on aiohttp.
     """
 
     _finished = False
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[httpx2.AsyncClient] = openai.DefaultAsyncHttpxClient) -> None:
         self._verify = httpx2.create_ssl_context()
+        self._kind = kind
         super().__init__(verify=self._verify)
+        if kind is not openai.DefaultAsyncHttpxClient:
+            made = kind(verify=self._verify)
+            self._transport, self._mounts = made._transport, made._mounts
         self._pools: dict[object, _Pool] = {}
         # The loop whose connections are the client's own: under "home" once there is one.
         self._first: dict[str, object] = {}
+        leaned(self)
+
+    def present(self) -> httpx2.AsyncClient | None:
+        """The client that would send from here; None if that is still to be made."""
+        pool = None if self._finished else self._pools.get(current_key())
+        if pool is None or pool.process != os.getpid():
+            return None
+        return self if pool.client is None else pool.client
 
     async def send(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
         """Send a request on a connection of this event loop; see ``httpx2.AsyncClient.send``."""
         if self._finished:
             raise RuntimeError(_CLOSED)
-        loop, process = current_loop(), os.getpid()
-        pool = self._pools.get(loop.key)
+        process = os.getpid()
+        pool = self._pools.get(current_key())
         if pool is None or pool.process != process:
-            pool = await self._open(loop, process)
+            pool = await self._open(current_loop(), process)
         if pool.client is None:
             return await super().send(request, **how)
         _follow(pool.client, self)
@@ -143,7 +226,7 @@ class LoopClient(openai.DefaultAsyncHttpxClient):
             self._pools.pop(key, None)
         # Two loops in two threads may come here at once: one of them is the first.
         home = loop.key not in self._pools and self._first.setdefault("home", loop.key) is loop.key
-        client = None if home else guarded(openai.DefaultAsyncHttpxClient(verify=self._verify, **_like(self)))
+        client = None if home else leaned(guarded(self._kind(verify=self._verify, **_like(self))))
         guard = _guard(weakref.ref(self), loop.key, client)
         pool = self._pools[loop.key] = _Pool(process, loop, client, guard)
         await anext(guard)

@@ -25,6 +25,9 @@ from llmstack.transports._own.account import Account
 from llmstack.transports._own.key import KeyFunction
 from llmstack.transports._own.place import Own
 from llmstack.transports.deadline import Limit, limited
+from llmstack.transports.handover import Handover
+from llmstack.transports.sent import Sent
+from llmstack.transports.swift import answered
 
 
 class OpenAITransport(Configurable):
@@ -124,38 +127,25 @@ class OpenAITransport(Configurable):
         own = self._own
         if own is None:
             options = _timed(options_of(call), call)
-            send = asend = request.client.llmstack_send
+            quick = yield from answered(call, request.client, options, partial(_watch, call))
+            if quick is not None and not isinstance(quick, (Handover, Sent)):
+                return quick
+            send = partial(request.client.llmstack_send, options, stream=call.stream, before=quick)
+            result = yield from _sent(call, Run(send, send), quick)
         else:
             call = own.directed(call)
             options = _timed(own.options(call), call)
-            send, asend = own.send, own.asend
-        stream = call.stream
-        try:
-            result = yield Run(lambda: send(options, stream=stream), lambda: asend(options, stream=stream))
-        except OpenAIError:
-            raise
-        except Exception as error:  # noqa: BLE001 - raised again, or its translation
-            # The body of an error status broke off: the SDK lets its HTTP library's error out.
-            ours = translated(error, bare_request(call)) if call.verify or call.deadline is not None else error
-            try:
-                if ours is error:
-                    raise
-                raise ours from error
-            finally:
-                del ours  # it holds this frame
+            send, asend = (partial(way, options, stream=call.stream) for way in (own.send, own.asend))
+            result = yield from _sent(call, Run(send, asend), None)
         # Under with_raw_response and with_streaming_response the SDK wraps the response.
         response: Any = getattr(result, "http_response", result)
         if not (call.stream or call.raw == "stream"):
             content = response.content
             return Reply(content=content, status=response.status_code, headers=response.headers, native=response)
-        if call.idle_timeout is not None:
-            _bound_silence(response, call.idle_timeout)
-        status, headers = response.status_code, response.headers
         if not call.stream:
-            return HttpIncoming(response, BodyWatch(status, headers))
-        # A watch that held the response would make a cycle, and a response that is dropped must close at once.
-        watch = EventWatch(call, status, headers, partial(api_error, request=response.request))
-        return HttpIncoming(response, watch)
+            _bound_silence(call, response)
+            return HttpIncoming(response, BodyWatch(response.status_code, response.headers))
+        return HttpIncoming(response, _watch(call, response))
 
     def close(self) -> None:
         """Close the transport's own connections; those of clients are theirs. Nothing can be sent to its place then."""
@@ -166,6 +156,32 @@ class OpenAITransport(Configurable):
         """The same in an async program."""
         if self._own is not None:
             await self._own.aclose()
+
+
+def _sent(call: Call, send: Run, before: Handover | Sent | None) -> Flow[Any]:
+    """Send through the SDK's client, or let it go on with what was sent."""
+    try:
+        return (yield send)
+    except OpenAIError:
+        raise
+    except Exception as error:  # noqa: BLE001 - raised again, or its translation
+        # The body of an error status broke off: the SDK lets its HTTP library's error out.
+        ours = translated(error, bare_request(call)) if call.verify or call.deadline is not None else error
+        try:
+            if ours is error:
+                raise
+            raise ours from error
+        finally:
+            del ours  # it holds this frame
+    finally:
+        if before is not None:
+            yield from before.abandoned()
+
+
+def _watch(call: Call, response: Any) -> EventWatch:
+    _bound_silence(call, response)
+    # A watch that held the response would make a cycle, and a response that is dropped must close at once.
+    return EventWatch(call, response.status_code, response.headers, partial(api_error, request=response.request))
 
 
 def _timed(options: FinalRequestOptions, call: Call) -> FinalRequestOptions:
@@ -183,8 +199,11 @@ def _timed(options: FinalRequestOptions, call: Call) -> FinalRequestOptions:
     return options.model_copy(update={"timeout": limited(call.timeout, lambda: deadline - now())})
 
 
-def _bound_silence(response: Any, seconds: float) -> None:
+def _bound_silence(call: Call, response: Any) -> None:
     """Let the body's reads take so long at most; the HTTP client looks this up when it begins to read the body."""
+    seconds = call.idle_timeout
+    if seconds is None:
+        return
     timeouts = response.request.extensions.get("timeout")
     if isinstance(timeouts, dict):
         present = timeouts.get("read")

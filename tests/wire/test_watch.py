@@ -269,3 +269,29 @@ def test_a_call_with_no_request_gets_one_made_up() -> None:
     seen(watch, [b""])
     error: Any = watch.failure
     assert str(error.request.url) == "http://example.com/v1/chat/completions"
+
+
+USED = line({"choices": [], "usage": {"prompt_tokens": 2, "completion_tokens": 3}})
+WHOLE = [HI, chunk(" you"), STOP]
+
+
+@pytest.mark.parametrize(
+    ("events", "left", "complete"),
+    [
+        ([*WHOLE, DONE], 1, True),  # nothing but the end marker
+        ([*WHOLE, DONE], 2, False),
+        ([*WHOLE, DONE], 4, False),
+        ([*WHOLE, USED, DONE], 2, True),
+        ([*WHOLE, USED, DONE], 3, False),
+    ],
+)
+def test_what_the_program_did_not_take_is_known_but_the_reply_is_not_whole(
+    events: list[bytes], left: int, *, complete: bool
+) -> None:
+    """All of it may have come in one read before the program stops reading."""
+    watch = watch_of()
+    watch.feed(b"".join(events))
+    watch.left(left)
+    reply = watch.reply(ended=False)
+    assert (reply.complete, reply.text) == (complete, "Hi you")
+    assert (reply.usage is not None) == (USED in events)

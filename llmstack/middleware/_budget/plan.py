@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from secrets import token_hex
 from typing import Any
 
 from llmstack import Call, Usage
+from llmstack.middleware._budget.identity import fresh
 from llmstack.middleware._budget.limit import Limit
 from llmstack.middleware._budget.money import nano
 from llmstack.middleware._budget.window import Span
@@ -107,7 +107,7 @@ def plan_of(
         other = draws.get(bucket.name)
         if other is None or limit.units < other.limit.units:
             draws[bucket.name] = Draw(limit, span, charge)
-    return Plan(call, f"res_{token_hex(12)}", at, need, cost, guessed, tuple(draws.values()))
+    return Plan(call, fresh("res"), at, need, cost, guessed, tuple(draws.values()))
 
 
 def amount_of(limit: Limit, usage: Usage, cost: int) -> int:

@@ -56,9 +56,16 @@ def answered(call: Call, reply: Reply) -> Content:
     return Content(tuple(texts), tuple(dict.fromkeys(images)))
 
 
-def events_of(reply: Reply) -> Iterator[Mapping[str, Any]]:
-    """The events of a streamed answer that are JSON objects."""
+def events_of(reply: Reply, naming: str = "") -> Iterator[Mapping[str, Any]]:
+    """The events of a streamed answer that are JSON objects.
+
+    Args:
+        reply: The answer.
+        naming: Text that must be in an event; the others, nearly all, need not be read.
+    """
     for event in reply.events or ():
+        if naming not in event.data:
+            continue
         try:
             chunk = event.json()
         except ValueError:

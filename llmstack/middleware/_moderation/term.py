@@ -50,14 +50,15 @@ class Terms:
                 self._add(pattern, term)
                 vocabulary.update(pattern)
             self.count += 1
-        self._vocabulary = frozenset(vocabulary)
+        self._first = frozenset(self._root.steps)
         self._sorted = sorted(vocabulary)
         self._link()
 
     def find(self, text: str) -> str | None:
         """The first term in a text, as it was given; None if there is none."""
         words = words_of(text)
-        return None if self._vocabulary.isdisjoint(words) else self._walk(words)[0]
+        # Where no word begins a term, none is to be found.
+        return None if self._first.isdisjoint(words) else self._walk(words)[0]
 
     def open_from(self, text: str) -> int:
         """Where in a text that goes on a term may have begun.
