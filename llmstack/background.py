@@ -60,7 +60,7 @@ class _Lane:
         self.server: int | None = None  # the ident of the thread that serves
         self.closed = False
         self.told = False
-        self.haste = threading.Event()  # somebody waits for the jobs
+        self.haste: SimpleQueue[None] = SimpleQueue()  # told by whoever waits for the jobs; reentrant, as `work` is
 
 
 class Background:
@@ -143,7 +143,7 @@ class Background:
             return True
         done = threading.Event()
         lane.work.put((Context(), done.set))
-        lane.haste.set()
+        lane.haste.put(None)
         self._serve_soon(lane)
         return done.wait(timeout)
 
@@ -198,8 +198,8 @@ class Background:
         while self._lane is lane and _ending.until is None and time.monotonic() < until:
             if not lane.work.empty():
                 return True
-            lane.haste.wait(_PAUSE)
-            lane.haste.clear()
+            with contextlib.suppress(Empty):
+                lane.haste.get(timeout=_PAUSE)
         return self._lane is lane and not lane.work.empty()
 
     def _next(self, lane: _Lane) -> bool:
@@ -246,7 +246,7 @@ class Background:
             self._serve_soon(lane)
         if lane.turn.locked():
             lane.work.put(None)
-            lane.haste.set()  # wakes a thread that only waits for more
+            lane.haste.put(None)  # wakes a thread that only waits for more
         if lane.turn.acquire(timeout=max(0.0, until - time.monotonic())):  # else what it does blocks: it is left behind
             self._join(lane, until)
             lane.turn.release()

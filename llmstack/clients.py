@@ -74,6 +74,7 @@ class _Stacked:
 
     def _take(self, stack: Stack, http_client: object) -> None:
         self._stack = stack
+        self.llmstack_superseded = stack.superseded
         register(*secrets_of(self))
         guarded(self._client)  # type: ignore[attr-defined]
         if http_client is None:

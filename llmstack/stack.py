@@ -20,6 +20,7 @@ from llmstack._drivers.clock import SystemClock
 from llmstack._plugins.explanation import explained
 from llmstack._plugins.observers import Observers
 from llmstack._plugins.registry import Registry, as_plugin, placement, plugin_name
+from llmstack._plugins.superseding import superseded_by
 from llmstack._wire.answer import replayed
 from llmstack._wire.verify import verify
 from llmstack.errors import PluginNotFoundError
@@ -60,6 +61,7 @@ class Stack:
         self._transports = dict(transports or {})
         self._clock = clock or SystemClock()
         self._observers = Observers(self._registry.observers())
+        self._superseded = superseded_by(self._registry.plugins)
         layers = self._registry.layers()
         self.engine = Engine(
             entry=compose(layers, (OpenAIError,)),
@@ -141,6 +143,11 @@ class Stack:
     def clock(self) -> Clock:
         """The time it goes by."""
         return self._clock
+
+    @property
+    def superseded(self) -> frozenset[str]:
+        """Packages whose instrumentation of the SDK has no part in calls of this stack: plugins say the same."""
+        return self._superseded
 
     @property
     def observer_failures(self) -> dict[str, int]:

@@ -17,9 +17,11 @@ import openai
 
 from llmstack._wire.encode import BY_SDK, body_of
 from llmstack._wire.sdk_hot import sdk_transform
+from llmstack._wire.superseded import peeled
 
 __all__ = ["hastened"]
 
+_NOTHING: Final = frozenset[str]()
 _METHODS: Final = ("create", "parse")
 _HOME: Final = str(Path(openai.__file__).parent)
 
@@ -54,16 +56,20 @@ class _Method:
     def __init__(self, resource: type, name: str) -> None:
         self._of = vars(resource)
         self._name = name
-        self._known = self._ours = None
+        self._made: tuple[Any, dict[frozenset[str], Any]] = (None, {})
         self.__doc__ = self._of[name].__doc__
 
-    def __get__(self, instance: object, owner: type | None = None) -> Any:
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
         present: Any = self._of.get(self._name)
-        if present is not self._known:
-            # Ours first: another thread that sees the one must see the other.
-            self._ours = _rebound(present) or present
-            self._known = present
-        return self._ours.__get__(instance, owner)  # type: ignore[attr-defined]
+        made = self._made
+        if made[0] is not present:
+            made = self._made = (present, {})  # both at once: another thread must not see one without the other
+        superseded = _NOTHING if instance is None else instance._client.llmstack_superseded  # noqa: SLF001 - the SDK's
+        ours = made[1].get(superseded)
+        if ours is None:
+            inner = peeled(present, superseded)
+            ours = made[1].setdefault(superseded, _rebound(inner) or inner)
+        return ours.__get__(instance, owner)
 
 
 def _rebound(function: object) -> Any:

@@ -29,8 +29,8 @@ class Sentry(Configurable):
         refused: One also for a call that a layer refused; else that is a breadcrumb.
         spans: A ``gen_ai`` span for each request sent.
         breadcrumbs: A breadcrumb for each retry, cache hit, refusal, opened circuit and alert.
-        coordinate: Keep Sentry's own OpenAI integration from telling of the same calls. Calls of other clients are
-            left to it.
+        coordinate: Keep Sentry's own OpenAI and HTTP integrations from telling of the same calls. Calls of other
+            clients are left to them.
     """
 
     name = "sentry"
@@ -53,6 +53,9 @@ class Sentry(Configurable):
         self._breadcrumbs = breadcrumbs
         self._coordinate = coordinate
         self._spans = Spans()
+        if coordinate and spans and errors:
+            # What the SDK's methods are wrapped in then has nothing left to tell.
+            self.supersedes = ("sentry_sdk",)
         if content:
             # Only then is there a layer: one that merely passes calls on would cost each of them a little.
             self.llmstack_call = ContentLayer(self._spans).llmstack_call

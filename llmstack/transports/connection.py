@@ -23,6 +23,7 @@ import httpx2
 import openai
 
 from llmstack._drivers.loop import Loop, current_key, current_loop
+from llmstack._wire.superseded import peeled
 from llmstack.transports.deadline import guarded
 from llmstack.transports.direct import AsyncLeanTransport, LeanTransport, leaned
 from llmstack.transports.lean import Spare
@@ -54,10 +55,9 @@ _LAYERS: tuple[tuple[type, str], ...] = (
     (httpcore2.ConnectionPool, "handle_request"), (httpcore2.AsyncConnectionPool, "handle_async_request"),
 )  # fmt: skip
 """Where programs put something of theirs to see or to mock what is sent."""
-_USUAL = [getattr(kind, name) for kind, name in _LAYERS]
 _HOMES = tuple(str(Path(library.__file__ or "").parent) for library in (httpx2, httpcore2))
-_UNTOUCHED = all(hasattr(method, "__code__") and method.__code__.co_filename.startswith(_HOMES) for method in _USUAL)
-"""Whether nobody had done so before we came."""
+_plain: dict[frozenset[str], list[Any]] = {}
+"""The functions that were found where `_LAYERS` says and do as ever, by what may be wrapped around them."""
 _BUILDING = [
     method
     for method in (httpx2.Client.build_request, httpx2.AsyncClient.build_request)
@@ -69,15 +69,19 @@ _PATCHED = frozenset({"build_request", "handle_async_request", "handle_request",
 """The same on a single object."""
 
 
-def lines_of(http: Any) -> tuple[Any, Spare] | None:
+def lines_of(http: Any, superseded: frozenset[str] = frozenset()) -> tuple[Any, Spare] | None:
     """The pool of which an HTTP client would use a connection here, and those that were given back to it.
+
+    Args:
+        http: The HTTP client.
+        superseded: Packages whose wrappers around its methods are passed over.
 
     Returns:
         None if a request must go through the client: it is none of ours, it has been given hooks or proxies, or
         somebody has put something of theirs into the HTTP library.
     """
     present = http.present() if type(http) in (ProcessClient, LoopClient) else None
-    if present is None or not _UNTOUCHED or [getattr(kind, name) for kind, name in _LAYERS] != _USUAL:
+    if present is None or not _as_ever(superseded):
         return None
     # What belongs to the client as a whole is the first one's, whatever process or loop this is.
     own: dict[str, Any] = vars(http)
@@ -89,6 +93,18 @@ def lines_of(http: Any) -> tuple[Any, Spare] | None:
     if not all(_PATCHED.isdisjoint(vars(one)) for one in (http, present, transport, pool)):
         return None
     return pool, transport.llmstack_spare
+
+
+def _as_ever(superseded: frozenset[str]) -> bool:
+    """Whether nobody has put something of theirs into the HTTP library, but for what is superseded."""
+    found = [getattr(kind, name) for kind, name in _LAYERS]
+    if _plain.get(superseded) == found:
+        return True
+    codes = [getattr(peeled(function, superseded), "__code__", None) for function in found]
+    if any(code is None or not code.co_filename.startswith(_HOMES) for code in codes):
+        return False
+    _plain[superseded] = found
+    return True
 
 
 def takes_prepared(http: Any) -> bool:

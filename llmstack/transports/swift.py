@@ -25,6 +25,7 @@ from llmstack.transports.sent import Sent
 
 __all__ = ["answered"]
 
+_NOTHING: Final = frozenset[str]()
 _log: Final = logging.getLogger("httpcore2.http11")
 
 
@@ -47,7 +48,8 @@ def answered(
     out = outgoing(client, options, call.params) if call.raw != "stream" and takes_prepared(http) else None
     if out is None:
         return None
-    lines = None if call.raw or _log.isEnabledFor(logging.DEBUG) else lines_of(http)
+    superseded = client.llmstack_superseded if call.model else _NOTHING
+    lines = None if call.raw or _log.isEnabledFor(logging.DEBUG) else lines_of(http, superseded)
     if lines is None:
         return (yield from _through(http, out, call, watch))
     try:

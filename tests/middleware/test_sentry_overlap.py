@@ -6,6 +6,7 @@ import anyio
 import openai
 import pytest
 import sentry_sdk
+from openai.resources.chat import Completions
 from sentry_sdk.integrations.openai import OpenAIIntegration
 
 from llmstack.errors import RefusedError
@@ -77,11 +78,20 @@ def test_a_call_is_told_once(sentry, lifecycle):
     assert failures(asked) == {}
 
 
-def test_attempts_lie_under_the_integrations_span(sentry):
-    """Which has neither model nor tokens any more, and its HTTP spans."""
+def test_the_integration_has_no_part_in_a_call(sentry):
+    """The attempts lie under the program's own span."""
     init(sentry)
     with page() as transaction:
         client([Status(503), ANSWER]).chat.completions.create(**ASK)
+    assert [span["origin"] for span in sentry.transport.spans if span["origin"] == "auto.ai.openai"] == []
+    assert [span["parent_span_id"] for span in sentry.transport.ours] == [transaction.span_id] * 2
+
+
+def test_where_it_has_one_attempts_lie_under_its_span(sentry):
+    """A program may make the SDK's resource itself. The span has neither model nor tokens any more."""
+    init(sentry)
+    with page() as transaction:
+        Completions(client([Status(503), ANSWER])).create(**ASK)
     (whole,) = [span for span in sentry.transport.spans if span["origin"] == "auto.ai.openai"]
     assert (whole["op"], whole["description"], whole["parent_span_id"]) == (
         "function",
@@ -163,9 +173,14 @@ def test_other_endpoints_are_told_once(sentry, server, lifecycle):
 
 
 def test_without_a_transaction_a_call_is_told_once(sentry):
-    """The integration starts one; the attempts are its spans."""
+    """By one of its own, or as a span of the integration's."""
     init(sentry)
     client([ANSWER]).chat.completions.create(**ASK)
+    (transaction,) = sentry.transport.items("transaction")
+    assert transaction["contexts"]["trace"]["op"] == "gen_ai.chat"
+    assert told(sentry) == [OURS]
+    sentry.transport.envelopes.clear()
+    Completions(client([ANSWER])).create(**ASK)
     (transaction,) = sentry.transport.items("transaction")
     assert transaction["contexts"]["trace"]["op"] == "function"
     assert told(sentry) == [OURS]
