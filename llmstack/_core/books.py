@@ -84,9 +84,7 @@ class Books:
         if reply.cached:
             return Decimal(0)
         usage = reply.usage
-        return (
-            None if usage is None else self._engine.price(reply.model or self._call.model or "", usage, self._call.info)
-        )
+        return None if usage is None else self._call.price(usage, reply.model)
 
 
 class Attempt:

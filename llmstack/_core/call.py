@@ -244,8 +244,14 @@ class Call:
         Returns:
             US dollars; None if no plugin knows, or the call is not under way.
         """
-        price = self.progress.price
-        return None if price is None else price(model or self.model or "", usage, self.info)
+        progress, named = self.progress, model or self.model or ""
+        if progress.price is None:
+            return None
+        # The books of a budget and the call's last event ask the same.
+        known = progress.priced
+        if known is None or known[0] is not usage or known[1:3] != (named, self.host):
+            known = progress.priced = (usage, named, self.host, progress.price(named, usage, self.info))
+        return known[3]
 
     def with_usage(self) -> Self:
         """A copy whose streamed reply tells its usage, also where the API does so only on request.

@@ -22,7 +22,7 @@ class Progress:
 
     __slots__ = (
         *("attempts", "committed", "first_content_at", "foreign", "home", "notes", "now", "price", "reply"),
-        *("sends", "started_at", "transport"),
+        *("priced", "sends", "started_at", "transport"),
     )
 
     def __init__(self) -> None:
@@ -30,6 +30,8 @@ class Progress:
         self.now: Callable[[], float] | None = None
         # What the stack's plugins say that a usage costs; None for a call that is not under way.
         self.price: Callable[[str, Usage, CallInfo], Decimal | None] | None = None
+        # What was asked of it last, and the answer: usage, model, host, price.
+        self.priced: tuple[Usage, str, str, Decimal | None] | None = None
         # The name of the stack's transport; empty for a call that is not under way.
         self.transport = ""
         # Where the client points, for what is sent by a transport without a place of its own.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, Final, Self, TypeGuard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,21 +74,19 @@ class Usage:
         Returns:
             The usage, or None if there is no usable count of tokens or seconds.
         """
-        if not isinstance(body, Mapping):
+        if not _is_object(body):
             return None
-        usage = cls.from_json(body.get("usage"))
-        if usage is None:
+        counts = _counts(body.get("usage"))
+        if counts is None:
             return None
         tier, output = body.get("service_tier"), body.get("output")
-        if not (isinstance(tier, str) or isinstance(output, list)):
-            return usage
-        made = [item.get("type") for item in output if isinstance(item, Mapping)] if isinstance(output, list) else []
-        return replace(
-            usage,
-            service_tier=tier if isinstance(tier, str) else "",
-            web_searches=made.count("web_search_call"),
-            file_searches=made.count("file_search_call"),
-        )
+        if isinstance(tier, str):
+            counts["service_tier"] = tier
+        if isinstance(output, list):
+            made = [item.get("type") for item in output if _is_object(item)]
+            counts["web_searches"] = made.count("web_search_call")
+            counts["file_searches"] = made.count("file_search_call")
+        return cls(**counts)
 
     @classmethod
     def from_json(cls, raw: object) -> Usage | None:
@@ -103,36 +101,54 @@ class Usage:
         Returns:
             The usage, or None if `raw` holds no usable count of tokens read or written, or of seconds.
         """
-        if not isinstance(raw, Mapping):
-            return None
-        read = _count(raw, "prompt_tokens", "input_tokens")
-        written = _count(raw, "completion_tokens", "output_tokens")
-        seconds = _count(raw, "seconds")
-        if read is None and written is None:
-            return None if seconds is None else cls(seconds=seconds)
-        total_in, total_out = read or 0, written or 0
-        into = _details(raw, "prompt_tokens_details", "input_tokens_details", "input_token_details")
-        out = _details(raw, "completion_tokens_details", "output_tokens_details", "output_token_details")
-        return cls(
-            input_tokens=total_in,
-            output_tokens=total_out,
-            cached_tokens=_part(into, "cached_tokens", total_in),
-            reasoning_tokens=_part(out, "reasoning_tokens", total_out),
-            input_audio_tokens=_part(into, "audio_tokens", total_in),
-            output_audio_tokens=_part(out, "audio_tokens", total_out),
-            input_image_tokens=_part(into, "image_tokens", total_in),
-            output_image_tokens=_part(out, "image_tokens", total_out),
-            cache_write_tokens=_part(into, "cache_write_tokens", total_in),
-            seconds=seconds or 0,
-        )
+        counts = _counts(raw)
+        return None if counts is None else cls(**counts)
 
 
 _COUNTS = tuple(field.name for field in fields(Usage) if field.name not in ("service_tier", "estimated"))
 
 
+_READ: Final = {
+    "cached_tokens": "cached_tokens",
+    "audio_tokens": "input_audio_tokens",
+    "image_tokens": "input_image_tokens",
+    "cache_write_tokens": "cache_write_tokens",
+}
+_WRITTEN: Final = {
+    "reasoning_tokens": "reasoning_tokens",
+    "audio_tokens": "output_audio_tokens",
+    "image_tokens": "output_image_tokens",
+}
+"""Parts of what was read and written: the API's names, and ours."""
+
+
+def _counts(raw: Any) -> dict[str, Any] | None:
+    """The counts of a usage object that are not 0; None if it has none that can be used."""
+    if not _is_object(raw):
+        return None
+    read = _count(raw, "prompt_tokens", "input_tokens")
+    written = _count(raw, "completion_tokens", "output_tokens")
+    seconds = _count(raw, "seconds")
+    if read is None and written is None and seconds is None:
+        return None
+    counts: dict[str, Any] = {"input_tokens": read or 0, "output_tokens": written or 0, "seconds": seconds or 0}
+    if read:
+        counts |= _parts(raw, ("prompt_tokens_details", "input_tokens_details", "input_token_details"), _READ, read)
+    if written:
+        names = ("completion_tokens_details", "output_tokens_details", "output_token_details")
+        counts |= _parts(raw, names, _WRITTEN, written)
+    return counts
+
+
+def _is_object(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    return type(value) is dict or isinstance(value, Mapping)  # the second takes long
+
+
 def _count(raw: Mapping[Any, Any], *names: str) -> int | None:
     for name in names:
         value = raw.get(name)
+        if value is None:
+            continue
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return value
         if isinstance(value, float) and value >= 0 and value.is_integer():
@@ -140,13 +156,10 @@ def _count(raw: Mapping[Any, Any], *names: str) -> int | None:
     return None
 
 
-def _details(raw: Mapping[Any, Any], *names: str) -> Mapping[Any, Any]:
-    for name in names:
-        value = raw.get(name)
-        if isinstance(value, Mapping):
-            return value
-    return {}
-
-
-def _part(details: Mapping[Any, Any], name: str, whole: int) -> int:
-    return min(_count(details, name) or 0, whole)
+def _parts(raw: Mapping[Any, Any], where: tuple[str, ...], names: Mapping[str, str], whole: int) -> dict[str, int]:
+    """Of the first of some details that are there: the parts by our names, none more than the whole."""
+    details = next((raw[name] for name in where if _is_object(raw.get(name))), None)
+    if not details:
+        return {}
+    found = {ours: _count(details, theirs) for theirs, ours in names.items() if details.get(theirs)}
+    return {ours: min(count, whole) for ours, count in found.items() if count}

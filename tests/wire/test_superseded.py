@@ -35,7 +35,7 @@ def plain(value: int) -> int:
 
 
 @pytest.mark.parametrize("says", [True, False])
-def test_wrappers_of_a_package_are_peeled_off(says: bool) -> None:
+def test_wrappers_of_a_package_are_peeled_off(says: Any) -> None:
     """Whether they say what they wrap or not; all of them, down to the first of somebody else's."""
     told: list[str] = []
     other = wrapped(plain, "other", told, says=says)
