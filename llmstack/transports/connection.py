@@ -15,18 +15,14 @@ import os
 import weakref
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import httpcore2
 import httpx2
 import openai
 
 from llmstack._drivers.loop import Loop, current_key, current_loop
-from llmstack._wire.superseded import peeled
 from llmstack.transports.deadline import guarded
-from llmstack.transports.direct import AsyncLeanTransport, LeanTransport, leaned
-from llmstack.transports.lean import Spare
+from llmstack.transports.direct import leaned
 
 _CLOSED = "Cannot send a request, as the client has been closed."
 
@@ -47,75 +43,6 @@ def _follow(pool: Any, client: Any) -> None:
     pool.event_hooks = client.event_hooks
     pool.follow_redirects = client.follow_redirects
     pool.cookies.jar = client.cookies.jar
-
-
-_LAYERS: tuple[tuple[type, str], ...] = (
-    (httpx2.Client, "send"), (httpx2.AsyncClient, "send"),
-    (httpx2.HTTPTransport, "handle_request"), (httpx2.AsyncHTTPTransport, "handle_async_request"),
-    (httpcore2.ConnectionPool, "handle_request"), (httpcore2.AsyncConnectionPool, "handle_async_request"),
-)  # fmt: skip
-"""Where programs put something of theirs to see or to mock what is sent."""
-_HOMES = tuple(str(Path(library.__file__ or "").parent) for library in (httpx2, httpcore2))
-_plain: dict[frozenset[str], list[Any]] = {}
-"""The functions that were found where `_LAYERS` says and do as ever, by what may be wrapped around them."""
-_BUILDING = [
-    method
-    for method in (httpx2.Client.build_request, httpx2.AsyncClient.build_request)
-    if method.__code__.co_filename.startswith(_HOMES)
-]
-
-
-_PATCHED = frozenset({"build_request", "handle_async_request", "handle_request", "send"})
-"""The same on a single object."""
-
-
-def lines_of(http: Any, superseded: frozenset[str] = frozenset()) -> tuple[Any, Spare] | None:
-    """The pool of which an HTTP client would use a connection here, and those that were given back to it.
-
-    Args:
-        http: The HTTP client.
-        superseded: Packages whose wrappers around its methods are passed over.
-
-    Returns:
-        None if a request must go through the client: it is none of ours, it has been given hooks or proxies, or
-        somebody has put something of theirs into the HTTP library.
-    """
-    present = http.present() if type(http) in (ProcessClient, LoopClient) else None
-    if present is None or not _as_ever(superseded):
-        return None
-    # What belongs to the client as a whole is the first one's, whatever process or loop this is.
-    own: dict[str, Any] = vars(http)
-    transport: Any = present._transport
-    lean = type(transport) in (LeanTransport, AsyncLeanTransport)
-    if not lean or own["_auth"] is not None or own["_mounts"] or present._mounts or any(own["_event_hooks"].values()):
-        return None
-    pool = transport._pool
-    if not all(_PATCHED.isdisjoint(vars(one)) for one in (http, present, transport, pool)):
-        return None
-    return pool, transport.llmstack_spare
-
-
-def _as_ever(superseded: frozenset[str]) -> bool:
-    """Whether nobody has put something of theirs into the HTTP library, but for what is superseded."""
-    found = [getattr(kind, name) for kind, name in _LAYERS]
-    if _plain.get(superseded) == found:
-        return True
-    codes = [getattr(peeled(function, superseded), "__code__", None) for function in found]
-    if any(code is None or not code.co_filename.startswith(_HOMES) for code in codes):
-        return False
-    _plain[superseded] = found
-    return True
-
-
-def takes_prepared(http: Any) -> bool:
-    """Whether a prepared request is what an HTTP client would build: it adds neither cookies nor parameters."""
-    own: dict[str, Any] = vars(http)
-    return (
-        getattr(type(http), "build_request", None) in _BUILDING
-        and "build_request" not in own
-        and not own["_params"]
-        and not own["_cookies"].jar._cookies  # its length would take a lock and a walk
-    )
 
 
 class ProcessClient(openai.DefaultHttpxClient):

@@ -14,7 +14,6 @@ from llmstack._core.reply import Reply
 from llmstack._core.transport import Incoming, Watch
 from llmstack._wire.incoming import HttpIncoming
 from llmstack.transports.arriving import Arriving
-from llmstack.transports.connection import lines_of, takes_prepared
 from llmstack.transports.conversation import converse, tell, whole
 from llmstack.transports.flowing import Flowing, flowing_response
 from llmstack.transports.handover import Handover
@@ -22,6 +21,7 @@ from llmstack.transports.lean import Line, borrowed
 from llmstack.transports.opening import opened
 from llmstack.transports.prepared import Outgoing, outgoing
 from llmstack.transports.sent import Sent
+from llmstack.transports.usual import lines_of, takes_prepared
 
 __all__ = ["answered"]
 

