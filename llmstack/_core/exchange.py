@@ -73,6 +73,11 @@ class Exchange:
         opened = self._passage.opened
         return None if opened is None else opened.incoming
 
+    @property
+    def unread(self) -> int:
+        """Events of the stream that have arrived and that nobody has pulled."""
+        return 0 if self.early is not None else sum(len(batch.events) for batch in tuple(self._ready))
+
     # For the program --------------------------------------------------------------------------------------------
 
     def start(self) -> Flow[Reply | None]:

@@ -73,7 +73,7 @@ class Tap(ABC):
 
     def left(self) -> None:
         """The program reads no further: what is pending it has not seen, whatever the layers know of it."""
-        count = sum(1 for _ in self.pending)
+        count = sum(1 for _ in self.pending) + self.exchange.unread
         watch = None if self.exchange.incoming is None else self.exchange.incoming.watch
         if count and isinstance(watch, EventWatch):
             watch.left(count)

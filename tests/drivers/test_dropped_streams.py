@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import json
 import os
 import subprocess
 import sys
@@ -17,9 +18,10 @@ import anyio
 import openai
 import pytest
 
-from llmstack import Call, Flow, Next, Reply, Stack
+from llmstack import Call, Flow, Next, OpenAI, Reply, Stack
 from llmstack._drivers import reaper
 from llmstack.testing import LocalServer
+from tests.clients.raw_server import Said, raw_server
 from tests.core.side import MESSAGES, PREAMBLE, Side, chunk, trio_complains
 
 # From Python 3.12 on the HTTP client's errors are in a cycle of their own, llmstack or not. On trio there is one in
@@ -341,3 +343,38 @@ def test_a_spawned_task_survives_being_cancelled_before_it_begins() -> None:
 
     asyncio.run(program())
     assert done == ["done"]
+
+
+@pytest.mark.parametrize("ending", ["closed", "dropped"])
+def test_what_had_arrived_and_was_not_read_makes_no_reply_complete(ending: str) -> None:
+    """However the pieces fell into reads: the program took one chunk of three."""
+    said = {"object": "chat.completion.chunk", "id": "c", "created": 1, "model": "m"}
+    deltas = [({"role": "assistant"}, None), ({"content": "hi"}, None), ({}, "stop")]
+    events = [{**said, "choices": [{"index": 0, "delta": delta, "finish_reason": end}]} for delta, end in deltas]
+    lines = [f"data: {json.dumps(event)}\n\n".encode() for event in events]
+    body = (lines[0], b"".join(lines[1:]) + b"data: [DONE]\n\n")
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    first, rest = (b"%x\r\n%b\r\n" % (len(piece), piece) for piece in body)
+    told: list[bool] = []
+
+    def look(call: Call, next: Next) -> Flow[Reply]:
+        reply = yield from next(call)
+        told.append(reply.complete)
+        return reply
+
+    apart, together = (
+        Said((head + first, rest + b"0\r\n\r\n"), pause=0.005),
+        Said((head + first + rest + b"0\r\n\r\n",)),
+    )
+    with (
+        raw_server(apart, together) as server,
+        OpenAI(api_key="sk-test-not-a-key", base_url=server.url, stack=Stack([look])) as client,
+    ):
+        for _ in range(2):
+            stream = client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
+            next(stream)
+            if ending == "closed":
+                stream.close()
+            del stream
+            reaper.drain()
+    assert told == [False, False]
