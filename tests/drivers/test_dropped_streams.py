@@ -371,7 +371,9 @@ def test_what_had_arrived_and_was_not_read_makes_no_reply_complete(ending: str) 
         OpenAI(api_key="sk-test-not-a-key", base_url=server.url, stack=Stack([look])) as client,
     ):
         for _ in range(2):
-            stream = client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
+            stream = client.chat.completions.create(
+                model="m", messages=[{"role": "user", "content": "hi"}], stream=True
+            )
             next(stream)
             if ending == "closed":
                 stream.close()

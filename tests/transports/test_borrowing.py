@@ -311,7 +311,7 @@ async def test_connections_with_tls_are_borrowed_too(encrypted: Any, monkeypatch
         assert server.accepted == 1
         assert (await ask(client)).choices
         with anyio.fail_after(5):
-            while not all(connection.has_expired() for connection in pool(client).connections):
+            while not all(connection.has_expired() for connection in pool(client).connections):  # noqa: ASYNC110
                 await anyio.sleep(0.001)  # until it is known that the server has closed it
         assert (await ask(client)).choices
         assert server.accepted >= 2
