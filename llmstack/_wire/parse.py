@@ -10,6 +10,7 @@ from openai import BaseModel
 from pydantic import VERSION
 from pydantic_core import SchemaValidator
 
+from llmstack._wire.complete import complete
 from llmstack._wire.schema import schema_of
 
 __all__ = ["UNPARSED", "Parser", "parser_of"]
@@ -82,6 +83,7 @@ def parser_of(cast_to: Any) -> Parser | None:
     if not _works():
         return None
     try:
+        complete(cast_to)
         return Parser(_validator(schema_of(cast_to)))
     except Exception:  # noqa: BLE001 - types may be anything
         return None

@@ -23,6 +23,8 @@ from openai._base_client import AsyncAPIClient, BaseClient, SyncAPIClient
 from openai._constants import DEFAULT_MAX_RETRIES, RAW_RESPONSE_HEADER
 from openai._models import FinalRequestOptions
 
+from llmstack._wire.complete import complete
+
 __all__ = [
     "DEFAULT_MAX_RETRIES",
     "RAW_RESPONSE_HEADER",
@@ -89,6 +91,7 @@ def process(
     retries_taken: int,
 ) -> Any:
     """Turn an HTTP response into what the program gets, exactly as the SDK does. A coroutine for async clients."""
+    complete(stream_cls if stream and stream_cls else cast_to)
     return client._process_response(  # noqa: SLF001 - see the head
         cast_to=cast_to,
         options=options,

@@ -20,7 +20,7 @@ LIMIT = 0.02
 """Dollars; a call reserves about 1,000 of its 20,000 micro-dollars, and costs a hundredth of that."""
 
 PROGRAM = """
-import json, sys, threading
+import json, sys, threading, traceback
 import llmstack
 from llmstack import Stack
 from llmstack.errors import BudgetExceededError
@@ -29,7 +29,7 @@ from llmstack.middleware import Budget, Retry
 base_url, store, threads, calls, limit = sys.argv[1:]
 prices = {"gpt-5-mini": {"input": "1", "output": "10"}}
 budget = Budget([f"${limit}/ever"], store=store, prices=prices)
-sent, untrue = [], []
+sent, untrue, failed = [], [], []
 
 def work():
     for _ in range(int(calls)):
@@ -42,13 +42,15 @@ def work():
             # A refusal is true: what was left is less than what was asked for.
             if error.spent + error.reserved + error.asked <= float(limit):
                 untrue.append(str(error))
+        except Exception:
+            failed.append(traceback.format_exc())
 
 with llmstack.OpenAI(base_url=base_url, api_key="k", stack=Stack([budget, Retry()]), timeout=60) as client:
     workers = [threading.Thread(target=work) for _ in range(int(threads))]
     [worker.start() for worker in workers]
     [worker.join() for worker in workers]
 budget.close()
-print(json.dumps({"sent": len(sent), "untrue": untrue}))
+print(json.dumps({"sent": len(sent), "untrue": untrue, "failed": failed}))
 """
 
 
@@ -70,6 +72,7 @@ def test_eight_processes_of_sixteen_threads_share_one_budget(server: LocalServer
     (status,) = budget.status()
     rows = drive(budget.ledger.history())
     budget.close()
+    assert [failure for one in told for failure in one["failed"]] == []
     assert [one["untrue"] for one in told] == [[]] * PROCESSES
     assert status.reserved == 0
     assert Decimal(0) < status.spent <= Decimal(str(LIMIT))
