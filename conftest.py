@@ -4,6 +4,7 @@ import logging
 from collections.abc import Generator, Iterator
 
 import pytest
+from openai import OpenAI
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
@@ -22,6 +23,26 @@ def service(documented_service: LocalServer, monkeypatch: pytest.MonkeyPatch) ->
     """An environment in which ``OpenAI()`` finds it."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-not-a-key")
     monkeypatch.setenv("OPENAI_BASE_URL", documented_service.base_url)
+
+
+@pytest.fixture(scope="module")
+def clients_of_the_page() -> Iterator[dict[int, OpenAI]]:
+    """Clients that a page makes and does not close, as a program may at its end, kept until then and closed here.
+
+    The garbage collector would get at their sockets first, at times, and warn in the middle of another page.
+    """
+    clients: dict[int, OpenAI] = {}
+    yield clients
+    for client in clients.values():
+        client.close()
+
+
+@pytest.fixture
+def clients_kept(request: pytest.FixtureRequest, clients_of_the_page: dict[int, OpenAI]) -> Iterator[None]:
+    """The clients that a block of code leaves in its page's variables are known to be the page's."""
+    yield
+    found = [value for value in request.node.example.namespace.values() if isinstance(value, OpenAI)]
+    clients_of_the_page.update((id(client), client) for client in found)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +68,9 @@ def logging_as_it_was() -> Iterator[None]:
 
 
 pytest_collect_file = Sybil(
-    parsers=[PythonCodeBlockParser(), SkipParser()], patterns=["*.md"], fixtures=["service", "logging_as_it_was"]
+    parsers=[PythonCodeBlockParser(), SkipParser()],
+    patterns=["*.md"],
+    fixtures=["service", "logging_as_it_was", "clients_kept"],
 ).pytest()
 
 KEY, WORDS = "not-a-key", "private words"
