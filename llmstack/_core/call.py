@@ -244,14 +244,7 @@ class Call:
         Returns:
             US dollars; None if no plugin knows, or the call is not under way.
         """
-        progress, named = self.progress, model or self.model or ""
-        if progress.price is None:
-            return None
-        # The books of a budget and the call's last event ask the same.
-        known = progress.priced
-        if known is None or known[0] is not usage or known[1:3] != (named, self.host):
-            known = progress.priced = (usage, named, self.host, progress.price(named, usage, self.info))
-        return known[3]
+        return self.progress.cost(usage, model or self.model or "", self.info)
 
     def with_usage(self) -> Self:
         """A copy whose streamed reply tells its usage, also where the API does so only on request.
@@ -282,11 +275,6 @@ class Call:
             The request, a POST with a JSON body.
         """
         headers = {name: value for name, value in self.headers.items() if not belongs_to_body(name)}
-        progress = Progress()
-        progress.now = self.progress.now
-        progress.price = self.progress.price
-        progress.transport = self.progress.transport
-        progress.home = self.progress.home
         return replace(
             self,
             method="POST",
@@ -304,7 +292,7 @@ class Call:
             replayable=True,
             deadline=self.deadline if deadline is None else deadline,
             request=None if self.request is None else self.request.aside(path, params, headers),
-            progress=progress,
+            progress=self.progress.aside(),
         )
 
     def note(self, **facts: Any) -> None:

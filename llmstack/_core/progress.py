@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -47,3 +47,19 @@ class Progress:
         # The last answer paid for, so that an error raised after it can carry it.
         self.reply: Reply | None = None
         self.notes: dict[str, Any] = {}
+
+    def cost(self, usage: Usage, model: str, info: CallInfo) -> Decimal | None:
+        """What a usage of a model costs in US dollars; None if no plugin knows, or the call is not under way."""
+        if self.price is None:
+            return None
+        # The books of a budget and the call's last event ask the same.
+        known = self.priced
+        if known is None or known[0] is not usage or known[1:3] != (model, info.host):
+            known = self.priced = (usage, model, info.host, self.price(model, usage, info))
+        return known[3]
+
+    def aside(self) -> Self:
+        """That of a request which is made on behalf of the call: it begins now, in the same surroundings."""
+        fresh = type(self)()
+        fresh.now, fresh.price, fresh.transport, fresh.home = self.now, self.price, self.transport, self.home
+        return fresh

@@ -57,7 +57,11 @@ class Scene:
 
 def scenes(*, live: bool) -> list[Scene]:
     """The scenes in their order; with `live` those that the real service can play."""
-    return [scene for scene in (*_plain(), *_faulty(), *_other()) if scene.live or not live]
+    return [
+        scene
+        for scene in (*_plain(), *_faulty(), *_endpoints(), *_unsent(), *_elsewhere(), *_refused())
+        if scene.live or not live
+    ]
 
 
 def _plain() -> Iterable[Scene]:
@@ -127,7 +131,7 @@ def _faulty() -> Iterable[Scene]:
     )
 
 
-def _other() -> Iterable[Scene]:
+def _endpoints() -> Iterable[Scene]:
     yield Scene(
         title="Embeddings",
         code="client.embeddings.create(model=..., input=[...])",
@@ -140,6 +144,9 @@ def _other() -> Iterable[Scene]:
         code="client.responses.create(model=..., input=...)",
         play=lambda program: program.respond("What is a stack?"),
     )
+
+
+def _unsent() -> Iterable[Scene]:
     yield Scene(
         title="The first question again",
         code="client.chat.completions.create(model=..., messages=[...])",
@@ -158,6 +165,9 @@ def _other() -> Iterable[Scene]:
         turn="refusal",
         live=False,
     )
+
+
+def _elsewhere() -> Iterable[Scene]:
     yield Scene(
         title="One call, three transports",
         code="OpenAI(stack=stack.with_transport(...)).chat.completions.create(...)",
@@ -173,6 +183,9 @@ def _other() -> Iterable[Scene]:
         play=lambda program: program.respond("Which way did that go?", over="chat"),
         live=False,
     )
+
+
+def _refused() -> Iterable[Scene]:
     yield Scene(
         title="A refused call",
         code="client.responses.create(model=..., input=...)",
