@@ -1,6 +1,8 @@
 """Secrets are masked by their value, and by their looks."""
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from llmstack import OpenAI, Stack
 from llmstack._core import secret
@@ -54,3 +56,13 @@ def test_a_client_registers_its_key_and_the_password_of_its_address():
     """Also a key that looks like nothing."""
     OpenAI(api_key="plain words as key", base_url="http://user:pass-of-proxy@127.0.0.1:9/v1", stack=Stack([])).close()
     assert mask("plain words as key, pass-of-proxy") == f"{MASKED}, {MASKED}"
+
+
+@given(st.text(alphabet="aeiknprsyAEIKPRSYb-_:= '\"\n.\u212a\u0131\u017f", max_size=40))
+@example("API-KEY: aaaaaaaa")
+@example("api_\u212aey=aaaaaaaa")
+@example("Bearer aaaaaa")
+@example("a sk-aaaaaa")
+def test_no_key_is_passed_over_for_the_sake_of_speed(text):
+    """A text is searched unless it cannot hold what a key begins with."""
+    assert mask(text) == secret._KEYS.sub(lambda found: found.group(1) + MASKED, text)  # noqa: SLF001 - it is what is spared
