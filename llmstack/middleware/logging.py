@@ -14,9 +14,9 @@ from llmstack import Call, CallInfo, Configurable, Flow, Next, Reply, Stage, hoo
 from llmstack.background import Background
 from llmstack.events import Event
 from llmstack.middleware._logging.content import Capture, cleaned
-from llmstack.middleware._logging.fields import about, attempt_fields, call_fields, failure, line_of
+from llmstack.middleware._logging.fields import about, attempt_fields, call_fields, failure, kind_of
 from llmstack.middleware._logging.route import CONTENT, ProgramRoute, Route, StreamRoute, Write
-from llmstack.middleware._logging.text import tidy
+from llmstack.middleware._logging.text import told
 from llmstack.redaction import redact as redact_common
 from llmstack.secrets import mask
 
@@ -112,20 +112,19 @@ class Logging(Configurable):
     @hookimpl
     def llmstack_event(self, event: Event) -> None:
         """Log what happened."""
-        line = line_of(event)
-        if line is None or not self._route.enabled(line.level):
+        kind = kind_of(event)
+        if kind is None:
             return
-        if line.telling or self._sampled(event.call):
-            self._write(self._route.begin(line.level, line.name), line.fields())
+        level = kind.level(event)
+        if self._route.enabled(level) and (kind.telling(event) or self._sampled(event.call)):
+            self._write(self._route.begin(level, kind.name), kind.fields(event))
 
     def _sampled(self, call: CallInfo) -> bool:
         """Whether a call is in the sample: all lines of a call are, or none."""
         return self._sample >= 1.0 or crc32(call.id.encode()) < self._sample * 2**32
 
     def _write(self, write: Write, fields: Mapping[str, Any]) -> None:
-        self._background.submit(
-            lambda: write(tidy({name: value for name, value in fields.items() if value is not None}))
-        )
+        self._background.submit(lambda: write(told(fields)))
 
     # Content ----------------------------------------------------------------------------------------------------
 
@@ -156,7 +155,7 @@ class Logging(Configurable):
         self._background.submit(partial(self._write_content, write, fields, request, answer))
 
     def _write_content(self, write: Write, fields: Mapping[str, Any], request: Any, answer: Any) -> None:
-        line = tidy({name: value for name, value in fields.items() if value is not None})
+        line = told(fields)
         line["content.request"] = cleaned(request, self._clean)
         if answer is not None:
             line["content.answer"] = cleaned(answer, self._clean)

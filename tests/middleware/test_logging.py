@@ -21,7 +21,8 @@ from llmstack.events import (
     RetryStopped,
 )
 from llmstack.middleware import Logging, Retry
-from llmstack.middleware._logging.fields import line_of
+from llmstack.middleware._logging.fields import kind_of
+from llmstack.middleware.logging import call_fields
 from llmstack.testing import FakeClock, LocalServer, ScriptedTransport, Status
 
 ASK: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "private words"}]}
@@ -252,10 +253,10 @@ def test_a_cached_reply_is_a_hit_that_cost_nothing():
 )
 def test_each_event_has_its_level_and_fields(event, level, expected):
     """Those of the table in the documentation."""
-    line = line_of(event)
-    assert line is not None
-    assert line.level == level
-    said = {name: value for name, value in line.fields().items() if value is not None}
+    kind = kind_of(event)
+    assert kind is not None
+    assert kind.level(event) == level
+    said = {name: value for name, value in kind.fields(event).items() if value is not None}
     assert said.items() >= {"call_id": "call_1", "endpoint": "/x", **expected}.items()
 
 
@@ -277,9 +278,7 @@ def test_the_server_and_its_provider_are_told_where_known(host, provider, addres
     """By the names of the conventions."""
     from dataclasses import replace
 
-    line = line_of(CallFinished(call=replace(CALL, host=host), outcome="ok"))
-    assert line is not None
-    fields = line.fields()
+    fields = call_fields(CallFinished(call=replace(CALL, host=host), outcome="ok"))
     assert fields["gen_ai.provider.name"] == provider
     assert (fields["server.address"], fields["server.port"]) == (address, port)
 

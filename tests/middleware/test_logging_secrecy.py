@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 import llmstack
 from llmstack import OpenAI, Stack, secrets
 from llmstack.middleware import Logging, Retry
-from llmstack.middleware._logging.text import GUARD, LONGEST, as_text, escaped, shown, tidy
+from llmstack.middleware._logging import text as log_text
+from llmstack.middleware._logging.text import GUARD, LONGEST, as_text, escaped, shown, tidy, told
 from llmstack.testing import FakeClock, ScriptedTransport, Status
 
 ODD_KEY = "Odd & unusual: key?"
@@ -180,3 +181,20 @@ def test_the_text_form_quotes_what_needs_it():
     """So that it can be taken apart again."""
     fields = {"a": "b", "c": 'd "e"', "f": "", "g": True, "h": {"i": [1]}, "j": "k=l"}
     assert as_text("llm.call", fields) == 'llm.call a=b c="d \\"e\\"" f="" g=true h={"i":[1]} j="k=l"'
+
+
+@given(
+    st.lists(st.sampled_from([ODD_KEY, f"x{ODD_KEY}y", "sk-", "abcdef", "api_key=", "Bearer", EVIL, "ok", 7, None, []]))
+)
+def test_a_line_hides_in_each_field_what_the_field_hides_by_itself(values):
+    """All its texts are looked at in one go; what one ends with and the next begins with are no key together."""
+    secrets.register(ODD_KEY)
+    fields = {f"f{i}": value for i, value in enumerate(values)}
+    assert told(fields) == {name: tidy(value) for name, value in fields.items() if value is not None}
+
+
+def test_no_character_that_is_escaped_counts_as_printable():
+    """Or it would be left as it is."""
+    unsafe = [chr(code) for code in range(0x110000) if log_text._UNSAFE.match(chr(code))]  # noqa: SLF001 - all of them
+    assert len(unsafe) > 2000
+    assert not any(character.isprintable() for character in unsafe)

@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from openai import APIError
@@ -56,42 +57,6 @@ _PROVIDERS = {
     "api.x.ai": "x_ai",
 }
 """The convention's name of a provider, by the end of its host."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A log line before it is written.
-
-    Attributes:
-        name: Its event name.
-        level: Its level, as in `logging`.
-        telling: True if it tells of something out of the ordinary, which sampling always keeps.
-        fields: What it says; None for an absent fact.
-    """
-
-    name: str
-    level: int
-    telling: bool
-    fields: Callable[[], Fields]
-
-
-def line_of(event: Event) -> Line | None:
-    """The log line of an event; None if it has none."""
-    if isinstance(event, CallFinished):
-        bad = event.outcome in ("error", "refused")
-        telling = event.outcome != "ok" or event.attempts > 1
-        # Never ERROR: error trackers make an issue of each such line, and the program decides what an error is.
-        return Line("llm.call", logging.WARNING if bad else logging.INFO, telling, lambda: call_fields(event))
-    if isinstance(event, AttemptFinished):
-        return Line("llm.attempt", logging.DEBUG, event.outcome != "ok", lambda: attempt_fields(event))
-    if isinstance(event, RetryScheduled):
-        return Line("llm.retry", logging.DEBUG, True, lambda: retry_fields(event))  # noqa: FBT003 - see `telling`
-    if isinstance(event, RetryStopped):
-        return Line("llm.retry_stopped", logging.DEBUG, True, lambda: retry_stopped_fields(event))  # noqa: FBT003
-    if isinstance(event, (CircuitOpened, CircuitClosed)):
-        level = logging.WARNING if isinstance(event, CircuitOpened) else logging.INFO
-        return Line("llm.circuit", level, True, lambda: circuit_fields(event))  # noqa: FBT003
-    return None
 
 
 def call_fields(event: CallFinished) -> Fields:
@@ -175,14 +140,21 @@ def about(call: CallInfo) -> Fields:
 
 def asked(call: CallInfo) -> Fields:
     """Of whom was asked what."""
-    address, port = _server(call.host)
+    provider, address, port = _place(call.host)
     return {
         "gen_ai.operation.name": _OPERATIONS.get(call.endpoint),
-        "gen_ai.provider.name": _provider(address),
+        "gen_ai.provider.name": provider,
         "gen_ai.request.model": call.model,
         "server.address": address or None,
         "server.port": port,
     }
+
+
+@lru_cache(maxsize=256)
+def _place(host: str) -> tuple[str | None, str, int | None]:
+    """The provider, the name and the port of a host."""
+    address, port = _server(host)
+    return _provider(address), address, port
 
 
 def tokens(usage: Usage | None) -> Fields:
@@ -226,3 +198,54 @@ def _provider(address: str) -> str | None:
         if address == end or address.endswith(("." + end, "-" + end)):
             return name
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The log lines of a kind of event.
+
+    Attributes:
+        name: Their event name.
+        level: The level of one, as in `logging`.
+        telling: Whether one tells of something out of the ordinary, which sampling always keeps.
+        fields: What one says; None for an absent fact.
+    """
+
+    name: str
+    level: Callable[[Any], int]
+    telling: Callable[[Any], bool]
+    fields: Callable[[Any], Fields]
+
+
+def _call_level(event: CallFinished) -> int:
+    # Never ERROR: error trackers make an issue of each such line, and the program decides what an error is.
+    return logging.WARNING if event.outcome in ("error", "refused") else logging.INFO
+
+
+def _debug(_event: Event) -> int:
+    return logging.DEBUG
+
+
+def _always(_event: Event) -> bool:
+    return True
+
+
+_KINDS: dict[type[Event], Kind] = {
+    CallFinished: Kind("llm.call", _call_level, lambda event: event.outcome != "ok" or event.attempts > 1, call_fields),
+    AttemptFinished: Kind("llm.attempt", _debug, lambda event: event.outcome != "ok", attempt_fields),
+    RetryScheduled: Kind("llm.retry", _debug, _always, retry_fields),
+    RetryStopped: Kind("llm.retry_stopped", _debug, _always, retry_stopped_fields),
+    CircuitOpened: Kind("llm.circuit", lambda _: logging.WARNING, _always, circuit_fields),
+    CircuitClosed: Kind("llm.circuit", lambda _: logging.INFO, _always, circuit_fields),
+}
+
+
+def kind_of(event: Event) -> Kind | None:
+    """The lines of such events, and of those of derived classes; None if they have none."""
+    kind: type = type(event)
+    return _kind(kind)
+
+
+@lru_cache(maxsize=256)  # asked at each event, and most have no line
+def _kind(event: type) -> Kind | None:
+    return next((kind for known, kind in _KINDS.items() if issubclass(event, known)), None)

@@ -23,6 +23,8 @@ _BITS = 1024
 # reading (Unicode TR 36, "Trojan Source"), the byte order mark, and surrogates, which no encoding can write.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 _PLAIN = re.compile(r"[^\s\"=]+")
 
 
@@ -35,7 +37,8 @@ def escaped(text: str) -> str:
     Returns:
         A text that is one line, moves no cursor and can be encoded.
     """
-    return _UNSAFE.sub(lambda found: _named(found.group()), text)
+    # None of them counts as printable. It is quicker to ask, and most texts are.
+    return text if text.isprintable() else _UNSAFE.sub(lambda found: _named(found.group()), text)
 
 
 def _named(character: str) -> str:
@@ -57,12 +60,13 @@ def shown(text: str, limit: int = LONGEST, clean: Callable[[str], str] = mask, *
         The text masked, cut and escaped.
     """
     length = len(text) if length is None else length
+    if length <= limit and length == len(text):
+        return escaped(clean(text))  # whole, also if what stands in the place of a secret is longer
     head = text[: limit + GUARD]
     done = clean(head)
     if len(head) < length:
         # What was cut in two at the end of `head` could not be known for what it is.
         done = done[: max(0, len(done) - GUARD)]
-    # A short text stays whole, also if what stands in the place of a secret is longer.
     cut = len(head) < length or (length > limit and len(done) > limit)
     return f"{escaped(done[:limit])}… [{length} characters]" if cut else escaped(done)
 
@@ -78,14 +82,15 @@ def tidy(value: Any, text: Callable[[str], str] = shown, depth: int = 0) -> Any:
     Returns:
         A copy of mappings, lists, texts, numbers; other things by their text.
     """
-    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
-        if depth >= _DEEPEST:
-            return "[nested too deep]"
-        if isinstance(value, Mapping):
-            return {text(str(key)): tidy(item, text, depth + 1) for key, item in value.items()}
-        return [tidy(item, text, depth + 1) for item in value]
-    if value is None or _is_number(value):
-        return value
+    if type(value) is not str:  # most are; asking for a Mapping takes long, and so comes last
+        if value is None or _is_number(value):
+            return value
+        if isinstance(value, (dict, list, tuple, set, frozenset, Mapping)):
+            if depth >= _DEEPEST:
+                return "[nested too deep]"
+            if isinstance(value, (dict, Mapping)):
+                return {text(str(key)): tidy(item, text, depth + 1) for key, item in value.items()}
+            return [tidy(item, text, depth + 1) for item in value]
     try:
         return text(str(value))
     except Exception as error:  # noqa: BLE001 - one odd value is not to cost the line
@@ -95,6 +100,20 @@ def tidy(value: Any, text: Callable[[str], str] = shown, depth: int = 0) -> Any:
 def _is_number(value: Any) -> bool:
     """Whether it is a number of JSON's. Python refuses to write out an endless one, and JSON has no NaN."""
     return math.isfinite(value) if isinstance(value, float) else isinstance(value, int) and value.bit_length() <= _BITS
+
+
+def told(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a line of ours, ready to be written: those that say something, tidy.
+
+    Args:
+        fields: By names that are ours, in which there is nothing to tidy; None for an absent fact.
+    """
+    present = {name: value for name, value in fields.items() if value is not None}
+    # One look at all texts. What is not fit to be shown in one of them is not in the whole: a blank ends each word.
+    texts = " ".join([value for value in present.values() if type(value) is str])
+    if shown(texts) != texts:
+        return {name: tidy(value) for name, value in present.items()}
+    return {name: value if type(value) is str else tidy(value) for name, value in present.items()}
 
 
 def as_text(name: str, fields: Mapping[str, Any]) -> str:
@@ -110,4 +129,4 @@ def as_text(name: str, fields: Mapping[str, Any]) -> str:
 def _valued(value: Any) -> str:
     if isinstance(value, str):
         return value if _PLAIN.fullmatch(value) else '"' + value.replace('"', r"\"") + '"'
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return str(value) if type(value) is int else _JSON.encode(value)
