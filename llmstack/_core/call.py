@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from llmstack._core.call_info import CallInfo, bare, host_of, new_id
+from llmstack._core.call_info import TOLD, CallInfo, bare, host_of, new_id
 from llmstack._core.chunk_filter import ChunkFilter
+from llmstack._core.copying import MADE_OF, replace
 from llmstack._core.header import belongs_to_body
 from llmstack._core.options import Options
 from llmstack._core.place import Place
@@ -99,7 +100,7 @@ class Call:
     request: Any = field(default=None, repr=False)
     place: Place | None = field(default=None, repr=False)
     progress: Progress = field(default_factory=Progress, repr=False)
-    _info: CallInfo | None = field(default=None, init=False, repr=False)
+    _info: CallInfo | None = field(default=None, init=False, repr=False, metadata={MADE_OF: TOLD})
 
     @property
     def model(self) -> str | None:
@@ -161,8 +162,7 @@ class Call:
     @property
     def info(self) -> CallInfo:
         """The part of the call that may be shown anywhere."""
-        if self._info is None:
-            # Events and prices ask for it again and again; a changed copy begins without one.
+        if self._info is None:  # events and prices ask for it again and again
             object.__setattr__(self, "_info", self._told())
         return cast("CallInfo", self._info)
 

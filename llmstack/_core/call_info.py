@@ -11,6 +11,9 @@ from urllib.parse import urlsplit, urlunsplit
 _LONGEST_MODEL = 100
 """Characters of a model's name told in a message: a program may let others choose it."""
 
+TOLD = ("id", "method", "path", "endpoint", "params", "stream", "options", "base_url")
+"""What of a call a `CallInfo` is made of."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallInfo:
