@@ -26,6 +26,8 @@ T = TypeVar("T")
 _MAX_REFUSALS = 8
 """How often a flow may ask for what it cannot have before it is taken for one that never ends."""
 
+_AT_ONCE = frozenset({Emit, Now})
+
 _suspended: set[Flow[Reply]] = set()
 """All parked flows. A garbage collector that finds a dropped stream in a cycle would close its flow too, before
 anybody could resume it; what is held here it leaves alone."""
@@ -169,7 +171,9 @@ class Passage:
                     self._count_refusal(flow)
                     continue
                 try:
-                    if type(effect) is Send:
+                    if type(effect) in _AT_ONCE:
+                        value = self._do(effect)
+                    elif type(effect) is Send:
                         value = yield from self._send(effect.call, flow, whole=whole)
                         if value is None:
                             return None
@@ -177,8 +181,7 @@ class Passage:
                         value = yield from self._serve(effect)
                 except BaseException as caught:  # noqa: BLE001 - everything is the flow's to know
                     error = caught
-                    if not isinstance(caught, Exception):
-                        interruption = caught
+                    interruption = interruption if isinstance(caught, Exception) else caught
                     if not whole:  # inside `Parallel` a cancellation may concern this branch alone
                         self._noted(caught)
         finally:
@@ -186,14 +189,16 @@ class Passage:
             # run of the garbage collector. The last effect may be an event that tells of that error.
             error = interruption = effect = None
 
-    def _serve(self, effect: Any) -> Flow[Any]:
-        if type(effect) is Emit:
-            if self._engine.emit is not None:
-                self._engine.emit(effect.event)
-            return None
+    def _do(self, effect: Any) -> float | None:
+        """Do what is done at once, and by no driver: most of what layers ask for."""
         if type(effect) is Now:
             clock = self._engine.clock
             return clock.time() if effect.wall else clock.monotonic()
+        if self._engine.emit is not None:
+            self._engine.emit(effect.event)
+        return None
+
+    def _serve(self, effect: Any) -> Flow[Any]:
         if type(effect) in (Parallel, Race):
             for flow in cast("tuple[object, ...]", effect.flows):
                 if not isinstance(flow, Generator):
