@@ -7,12 +7,15 @@ from llmstack.events import AttemptFinished, AttemptStarted, CallFinished, CallS
 from llmstack.hookspecs import Stage, hookimpl
 from llmstack.middleware._sentry.client import awake, collects
 from llmstack.middleware._sentry.content import ContentLayer
-from llmstack.middleware._sentry.crumb import crumb
+from llmstack.middleware._sentry.crumb import crumb, may_be_told
 from llmstack.middleware._sentry.error import report
 from llmstack.middleware._sentry.overlap import know, watch_events
 from llmstack.middleware._sentry.span import Spans
 
 __all__ = ["Sentry"]
+
+_FOLLOWED = frozenset({CallStarted, AttemptStarted, AttemptFinished, CallFinished})
+"""What is of interest whether it is worth a breadcrumb or not."""
 
 
 class Sentry(Configurable):
@@ -63,10 +66,12 @@ class Sentry(Configurable):
     @hookimpl
     def llmstack_event(self, event: Event) -> None:
         """Tell Sentry what happened."""
+        kind = type(event)
+        if kind not in _FOLLOWED and not (self._breadcrumbs and may_be_told(event)):
+            return
         active = awake()
         if not active and not self._spans:
             return
-        kind = type(event)
         if kind is AttemptFinished:
             self._end_attempt(event, active=active)  # type: ignore[arg-type]
         elif kind is CallFinished:
@@ -80,7 +85,7 @@ class Sentry(Configurable):
             watch_events()
             if self._trace:
                 self._spans.enter(event.call, coordinate=self._coordinate)
-        elif self._breadcrumbs:
+        else:
             crumb(event)
 
     def _end_attempt(self, event: AttemptFinished, *, active: bool) -> None:

@@ -10,12 +10,17 @@ from typing import Any
 from llmstack.events import CallFinished, CircuitClosed, CircuitOpened, Event, RetryScheduled, RetryStopped
 from llmstack.middleware._sentry import safe
 
-__all__ = ["CATEGORY", "crumb"]
+__all__ = ["CATEGORY", "crumb", "may_be_told"]
 
 CATEGORY = "llmstack"
 
 Told = tuple[str, str, dict[str, Any]]
 """Level, message, data."""
+
+
+def may_be_told(event: Event) -> bool:
+    """Whether this kind of event may be worth a breadcrumb. Quick, since most are not and it is asked of all."""
+    return type(event) in _MADE or hasattr(event, "alert")
 
 
 def crumb(event: Event) -> None:

@@ -93,11 +93,15 @@ def inner_code(error: BaseException | None) -> str | None:
 def short(value: Any, limit: int = _LONGEST) -> Any:
     """A copy with every text masked and cut."""
     if isinstance(value, str):
+        if len(value) <= limit:
+            return mask(value)
         head = value[: limit + _GUARD]
         done = mask(head)
         if len(head) < len(value):  # what was cut in two at the end of `head` could not be known for what it is
             done = done[: max(0, len(done) - _GUARD)]
-        return done if len(value) <= limit else done[:limit] + "..."
+        return done[:limit] + "..."
+    if value is None or isinstance(value, (int, float)):  # before the question for a Mapping, which takes long
+        return value
     if isinstance(value, Mapping):
         return {short(name, limit): short(item, limit) for name, item in value.items()}
     if isinstance(value, (list, tuple)):

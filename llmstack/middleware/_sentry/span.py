@@ -110,8 +110,10 @@ class Spans:
     def start(self, event: AttemptStarted) -> None:
         """A request is about to be sent."""
         wish = self._wishes.pop((event.call.id, threading.get_ident()), None)
+        if not (streams_spans() or is_traced()):
+            return
         name, op = operation(event.call)
-        if not op or not (streams_spans() or is_traced()):
+        if not op:
             return
         passing = self._calls.get(event.call.id)
         # The call's own, also where a stream is read, and sent again, in another task with spans of its own.
