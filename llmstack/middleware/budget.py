@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC
 from decimal import Decimal
 from typing import Any, Literal
@@ -44,13 +43,12 @@ from llmstack.middleware._budget.identity import fresh
 from llmstack.middleware._budget.limit import Limit
 from llmstack.middleware._budget.money import nano
 from llmstack.middleware._budget.need import is_billed
-from llmstack.middleware._budget.plan import plan_of
 from llmstack.middleware._budget.setting import check
 from llmstack.middleware._budget.spending import Spending, Sums, added_up
 from llmstack.middleware._budget.status import LimitStatus, statuses
 from llmstack.middleware._budget.window import Window
 from llmstack.prices import ModelPrice, Prices
-from llmstack.stores import Ledger, open_store
+from llmstack.stores import Ledger, Record, open_store
 
 __all__ = [
     "Budget",
@@ -167,19 +165,19 @@ class Budget(Configurable):
 
     def _saved(self, event: CallFinished) -> Flow[None]:
         info, usage = event.call, event.usage or Usage()
-        call = Call(path=info.path, endpoint=info.endpoint, params={"model": info.model}, id=info.id)
-        record = plan_of(call, (), (yield from now()), Usage(), None, guessed=False).record()
         price = self._prices.cost(event.model or info.model or "", usage, host=info.host)
-        record = replace(
-            record,
+        record = Record(
             id=fresh("hit"),
+            call=info.id,
+            at=(yield from now()),
+            endpoint=info.endpoint,
+            model=info.model or "",
+            answered_by=event.model or "",
             host=info.host,
             tenant=info.tenant or "",
             tags=dict(info.tags),
-            number=0,
             outcome="cached",
             status=event.status or 200,
-            answered_by=event.model or "",
             tokens={"input": usage.input_tokens, "output": usage.output_tokens},
             cost=0,
             saved=0 if price is None else nano(price),

@@ -20,11 +20,13 @@ from llmstack.middleware._budget.need import most
 from llmstack.middleware._budget.outcome import Outcome, of_error, of_reply
 from llmstack.middleware._budget.plan import Draw, Plan, plan_of
 from llmstack.middleware._budget.status import moment
-from llmstack.stores import Balance, Granted, Record, Refused, Reservation
+from llmstack.stores import Balance, Granted, Refused, Reservation
 
 _GUESSED_INPUT: Final = Decimal(10) / 1_000_000
 _GUESSED_OUTPUT: Final = Decimal(40) / 1_000_000
 """US dollars for a token of a model whose price nobody knows: what the dearest of the common ones cost."""
+
+_NONE: Final = Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +40,6 @@ class Rules:
     fails_open: bool
     assumed_output: int | None
     lease: float
-
-
-@dataclass(frozen=True, slots=True)
-class Booking:
-    """What an attempt is booked with.
-
-    Attributes:
-        record: The row.
-        amounts: What it took of each limit; None if nothing.
-    """
-
-    record: Record
-    amounts: Sequence[int] | None
 
 
 class Attempts:
@@ -120,7 +109,7 @@ class Attempts:
     def _planned(self, call: Call, at: float) -> Plan:
         limits = [limit for limit in self._rules.limits if limit.fits(call)]
         if not limits:
-            return plan_of(call, (), at, Usage(), None, guessed=False)
+            return plan_of(call, (), at, _NONE, None, guessed=False)
         need = most(call, self._rules.assumed_output)
         price = call.price(need)
         guessed = price is None and any(limit.unit == "usd" for limit in limits)
@@ -163,16 +152,16 @@ class Attempts:
     # After ------------------------------------------------------------------------------------------------------
 
     def _book(self, plan: Plan, outcome: Outcome, latency: float, *, reserved: bool) -> Flow[None]:
-        booking = self._booking(plan, outcome, latency)
-        result = yield from self._account.book(Entry(booking.record, booking.amounts, reserved))
-        record = booking.record
+        entry = self._entry(plan, outcome, latency, reserved=reserved)
+        result = yield from self._account.book(entry)
+        record = entry.record
         if isinstance(result, StoreError):
             alert = f"the ledger of the budget cannot be used: {result.message}; what was spent is kept for later"
             yield from emit(
                 BudgetUnavailable(call=plan.call.info, operation="settle", passed=True, error=result, alert=alert)
             )
-        elif booking.amounts is not None and result:
-            for alert_event in self._alerts.crossed(plan, booking.amounts, result):
+        elif entry.amounts is not None and result:
+            for alert_event in self._alerts.crossed(plan, entry.amounts, result):
                 yield from emit(alert_event)
         yield from emit(
             CostBooked(
@@ -185,7 +174,7 @@ class Attempts:
             )
         )
 
-    def _booking(self, plan: Plan, outcome: Outcome, latency: float) -> Booking:
+    def _entry(self, plan: Plan, outcome: Outcome, latency: float, *, reserved: bool) -> Entry:
         reply = outcome.reply
         told: dict[str, Any] = {
             "number": 1 if plan.call.sent is None else max(plan.call.sent.number, 1),
@@ -196,15 +185,15 @@ class Attempts:
             "latency": latency,
         }
         if outcome.kind == "nothing":
-            return Booking(plan.record(**told, cost=0), None)
+            return Entry(plan.record(**told, cost=0), None, reserved)
         if outcome.kind == "reserved":
             cost = plan.cost if plan.draws else self._most_cost(plan)
             told |= {"cost": cost, "reserved": cost or 0, "estimated": "reserved"}
-            return Booking(plan.record(**told), [draw.charge.amount for draw in plan.draws])
+            return Entry(plan.record(**told), [draw.charge.amount for draw in plan.draws], reserved)
         cost, guessed = _cost(plan, outcome)
         estimated = "price" if guessed else "usage" if outcome.kind == "estimate" else ""
         record = plan.record(**told, tokens=_tokens(outcome.usage), cost=cost, estimated=estimated)
-        return Booking(record, plan.amounts(outcome.usage, cost or 0))
+        return Entry(record, plan.amounts(outcome.usage, cost or 0), reserved)
 
     def _most_cost(self, plan: Plan) -> int | None:
         """What an attempt might have cost that nothing was reserved for."""

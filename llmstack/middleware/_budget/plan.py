@@ -70,7 +70,8 @@ class Plan:
             "reserved": self.cost or 0,
             "notes": {"degraded_from": self.degraded_from} if self.degraded_from else {},
         }
-        return Record(**(told | more))
+        told.update(more)
+        return Record(**told)
 
     def unlimited(self) -> tuple[Charge, ...]:
         """The charges, to be counted whatever the limits say."""
