@@ -39,6 +39,10 @@ __all__ = [
 
 T = TypeVar("T")
 
+# Layers read the clock several times in each call, and it is the same effect each time.
+_MONOTONIC = Now()
+_TIME = Now(wall=True)
+
 
 def sleep(seconds: float) -> Flow[None]:
     """Wait for some seconds.
@@ -145,7 +149,7 @@ def monotonic() -> Flow[float]:
     Returns:
         Seconds that never run backwards; only differences mean anything.
     """
-    now: float = yield Now()
+    now: float = yield _MONOTONIC
     return now
 
 
@@ -155,5 +159,5 @@ def now() -> Flow[float]:
     Returns:
         Seconds since the epoch, UTC. It may jump: for durations use `monotonic`.
     """
-    seconds: float = yield Now(wall=True)
+    seconds: float = yield _TIME
     return seconds

@@ -95,8 +95,9 @@ def _passed(call: Call, outer: str | None) -> Call:
     if outer is None:
         return call
     if call.attempt_layers and not isinstance(call.attempt_layers[-1], Layer):
-        signed = (layer if isinstance(layer, Layer) else Layer(outer, layer) for layer in call.attempt_layers)
-        call = call.replace(attempt_layers=tuple(signed))
+        signed = tuple(layer if isinstance(layer, Layer) else Layer(outer, layer) for layer in call.attempt_layers)
+        # Signed where they stand: that layer has made this copy in order to pass it on.
+        object.__setattr__(call, "attempt_layers", signed)
     return sign_filters(call, outer) if call.filters else call
 
 

@@ -123,7 +123,7 @@ def as_text(name: str, fields: Mapping[str, Any]) -> str:
         name: The event's name.
         fields: Tidy fields.
     """
-    return " ".join([name, *(f"{key}={_valued(value)}" for key, value in fields.items())])
+    return " ".join([name, *[f"{key}={_valued(value)}" for key, value in fields.items()]])
 
 
 def _valued(value: Any) -> str:
