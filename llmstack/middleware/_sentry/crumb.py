@@ -37,8 +37,8 @@ def crumb(event: Event) -> None:
     level, message, data = made
     call = event.call
     known = {"call_id": call.id, "endpoint": call.endpoint, "model": call.model, "tenant": call.tenant, **data}
-    shown = {name: value for name, value in known.items() if value is not None}
-    sentry_sdk.add_breadcrumb(category=CATEGORY, level=level, message=safe.short(message, 1000), data=safe.short(shown))
+    shown = {name: safe.short(value) for name, value in known.items() if value is not None}
+    sentry_sdk.add_breadcrumb(category=CATEGORY, level=level, message=safe.short(message, 1000), data=shown)
 
 
 def _error(error: BaseException | None) -> dict[str, Any]:
