@@ -10,7 +10,7 @@ from typing import Any, NoReturn, Self, cast
 from pydantic_core import from_json
 
 from llmstack._core.pace import Pace
-from llmstack._core.usage import Usage
+from llmstack._core.usage import Usage, is_object
 
 _UNREAD: Any = object()
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -163,7 +163,7 @@ class Reply:
     def finish_reason(self) -> str | None:
         """Why the first choice ended (``"stop"``, ``"length"`` …); for Responses their ``status``."""
         choices = self._field("choices")
-        if isinstance(choices, list) and choices and isinstance(choices[0], Mapping):
+        if isinstance(choices, list) and choices and is_object(choices[0]):
             reason = choices[0].get("finish_reason")
         else:
             reason = self._field("status")
@@ -190,7 +190,7 @@ class Reply:
         """
         changed = body is not _UNREAD
         copy = type(self)(
-            body if changed else (_UNREAD if self._content is not None else self._body),
+            body,
             content=None if changed else self._content,
             status=self.status if status is None else status,
             headers=self.headers if headers is None else headers,
@@ -201,7 +201,8 @@ class Reply:
             no_store=self.no_store if no_store is None else no_store,
             pace=self.pace,
         )
-        if not changed:
+        if not changed:  # what has been read is not read anew
+            object.__setattr__(copy, "_body", self._body)
             object.__setattr__(copy, "_usage", self._usage)
         return copy
 
@@ -219,7 +220,7 @@ class Reply:
 
     def _field(self, name: str) -> Any:
         body = self.body
-        return body.get(name) if isinstance(body, Mapping) else None
+        return body.get(name) if is_object(body) else None
 
 
 def _encoded(body: Any) -> bytes:

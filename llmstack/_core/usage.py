@@ -74,7 +74,7 @@ class Usage:
         Returns:
             The usage, or None if there is no usable count of tokens or seconds.
         """
-        if not _is_object(body):
+        if not is_object(body):
             return None
         counts = _counts(body.get("usage"))
         if counts is None:
@@ -83,7 +83,7 @@ class Usage:
         if isinstance(tier, str):
             counts["service_tier"] = tier
         if isinstance(output, list):
-            made = [item.get("type") for item in output if _is_object(item)]
+            made = [item.get("type") for item in output if is_object(item)]
             counts["web_searches"] = made.count("web_search_call")
             counts["file_searches"] = made.count("file_search_call")
         return cls(**counts)
@@ -124,7 +124,7 @@ _WRITTEN: Final = {
 
 def _counts(raw: Any) -> dict[str, Any] | None:
     """The counts of a usage object that are not 0; None if it has none that can be used."""
-    if not _is_object(raw):
+    if not is_object(raw):
         return None
     read = _count(raw, "prompt_tokens", "input_tokens")
     written = _count(raw, "completion_tokens", "output_tokens")
@@ -140,7 +140,8 @@ def _counts(raw: Any) -> dict[str, Any] | None:
     return counts
 
 
-def _is_object(value: object) -> TypeGuard[Mapping[Any, Any]]:
+def is_object(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    """Whether a JSON value is an object."""
     return type(value) is dict or isinstance(value, Mapping)  # the second takes long
 
 
@@ -158,7 +159,7 @@ def _count(raw: Mapping[Any, Any], *names: str) -> int | None:
 
 def _parts(raw: Mapping[Any, Any], where: tuple[str, ...], names: Mapping[str, str], whole: int) -> dict[str, int]:
     """Of the first of some details that are there: the parts by our names, none more than the whole."""
-    details = next((raw[name] for name in where if _is_object(raw.get(name))), None)
+    details = next((raw[name] for name in where if is_object(raw.get(name))), None)
     if not details:
         return {}
     found = {ours: _count(details, theirs) for theirs, ours in names.items() if details.get(theirs)}

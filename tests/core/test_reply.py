@@ -110,3 +110,11 @@ def test_half_a_surrogate_pair_survives():
     """A model may stop in the middle of an emoji: JSON can say it, UTF-8 cannot."""
     body = {"text": "\ud83d"}
     assert json.loads(Reply(body).content or b"") == body
+
+
+def test_a_copy_does_not_read_the_json_again():
+    """What the original has read holds for it, too."""
+    reply = Reply(content=b'{"model":"m","usage":{"prompt_tokens":1}}')
+    assert reply.body is reply.replace(cached=True).body
+    assert reply.usage is reply.replace(status=201).usage
+    assert reply.replace(body={"model": "other"}).model == "other"
