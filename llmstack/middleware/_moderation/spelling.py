@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Any, Literal
 
-__all__ = ["words_of"]
+__all__ = ["letters_of", "words_in", "words_of"]
 
 _LOOKALIKES = str.maketrans(
     # Cyrillic, Greek, Armenian and Latin letters that are drawn as the plain ones (Unicode TR 39, confusables.txt)
@@ -52,18 +53,48 @@ def words_of(text: str) -> list[str]:
     Returns:
         The words, in order.
     """
+    return words_in(letters_of(text))
+
+
+def letters_of(text: str) -> str:
+    """A text as letters and digits with spaces between its words; in ASCII whatever can be.
+
+    Args:
+        text: Any text.
+    """
     if not text.isascii():
         text = _FOREIGN.sub(_unfolded, text)
     if text.isascii():  # in most languages that are written in Latin letters nothing else is left
-        return text.lower().translate(_LETTERS).split()
-    words = [_normalized("NFC", word) for word in text.casefold().translate(_LETTERS).split()]
+        return text.encode("ascii").translate(_ASCII, _DROPPED).decode("ascii")
+    return text.casefold().translate(_LETTERS)
+
+
+def words_in(letters: str) -> list[str]:
+    """The words of a text.
+
+    Args:
+        letters: What `letters_of` makes of it.
+    """
+    words = letters.split()
+    if letters.isascii():
+        return words
+    words = [_normalized("NFC", word) for word in words]
     return [word if word.isascii() or _LATIN.isdisjoint(word) else word.translate(_IN_LATIN) for word in words]
 
 
 def _unfolded(run: re.Match[str]) -> str:
+    found = run[0]
+    return _unfold_one(found) if len(found) == 1 else _unfold(found)
+
+
+def _unfold(run: str) -> str:
     """A run of characters beyond ASCII in their one spelling; some capitals become letters that unfold once more."""
-    text = _normalized("NFKD", run[0]).casefold()
+    text = _normalized("NFKD", run).casefold()
     return _normalized("NFKD", text).translate(_LETTERS)
+
+
+_unfold_one = lru_cache(maxsize=4096)(_unfold)
+"""An apostrophe, an accented letter: in most languages a run is one of a few."""
 
 
 def _normalized(form: Literal["NFC", "NFKD"], text: str) -> str:
@@ -107,6 +138,11 @@ def _is_nothing(code: int, kind: str, mark: int) -> bool:
 
 
 _LETTERS = _Letters()
+
+_OF_ASCII = [_letter(ord(chr(code).lower())) for code in range(128)]
+_ASCII = "".join(letter or " " for letter in _OF_ASCII).encode().ljust(256)
+_DROPPED = bytes(code for code, letter in enumerate(_OF_ASCII) if letter is None)
+"""The same for ASCII, as ``bytes.translate`` wants it: half the time."""
 
 
 class _InLatin(dict[int, Any]):

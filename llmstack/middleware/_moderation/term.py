@@ -1,8 +1,9 @@
 """Terms: words and phrases that may not occur, found in one pass however many there are.
 
 Aho and Corasick's automaton ("Efficient string matching", 1975) over words instead of characters: "ass" is not in
-"class", and a step costs the same for one term and for ten thousand. A text that has no word of any term, which is
-nearly all text, is passed by one set intersection.
+"class", and a step costs the same for one term and for ten thousand. A text that has no term, which is nearly all text,
+is passed by a `sieve_of` them, before words are made of it; where the terms are too many for one, and it has no word
+with which a term begins, by one set intersection.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from collections import deque
 from collections.abc import Iterable
 from functools import lru_cache
 
-from llmstack.middleware._moderation.spelling import words_of
+from llmstack.middleware._moderation.sieve import sieve_of
+from llmstack.middleware._moderation.spelling import letters_of, words_in, words_of
 
-__all__ = ["Terms", "word_start"]
+__all__ = ["Terms", "patterns_of", "word_start"]
 
 
 class _State:
@@ -43,20 +45,24 @@ class Terms:
             ValueError: If one has no letters, or only one: it would be found everywhere.
         """
         self._root = _State(0)
-        vocabulary: set[str] = set()
+        patterns: set[tuple[str, ...]] = set()
         self.count = 0
         for term in dict.fromkeys(terms):
-            for pattern in _patterns(term):
+            for pattern in patterns_of(term):
                 self._add(pattern, term)
-                vocabulary.update(pattern)
+                patterns.add(pattern)
             self.count += 1
         self._first = frozenset(self._root.steps)
-        self._sorted = sorted(vocabulary)
+        self._sorted = sorted({word for pattern in patterns for word in pattern})
+        self._sieve = sieve_of(patterns)
         self._link()
 
     def find(self, text: str) -> str | None:
         """The first term in a text, as it was given; None if there is none."""
-        words = words_of(text)
+        letters = letters_of(text)
+        if self._sieve is not None and letters.isascii() and not self._sieve.isinstance_python(letters):
+            return None
+        words = words_in(letters)
         # Where no word begins a term, none is to be found.
         return None if self._first.isdisjoint(words) else self._walk(words)[0]
 
@@ -119,8 +125,12 @@ class Terms:
                 waiting.append(following)
 
 
-def _patterns(term: str) -> set[tuple[str, ...]]:
-    """The ways to write a term: word by word, in one word, letter by letter."""
+def patterns_of(term: str) -> set[tuple[str, ...]]:
+    """The ways to write a term: word by word, in one word, letter by letter.
+
+    Raises:
+        ValueError: If it has no letters, or only one: it would be found everywhere.
+    """
     words = tuple(words_of(term))
     letters = "".join(words)
     if len(letters) < 2 and (not letters or letters.isascii()):  # noqa: PLR2004 - see the message
