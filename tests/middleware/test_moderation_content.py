@@ -63,6 +63,22 @@ def test_the_whole_conversation_can_be_judged(endpoint: str, name: str, talk: An
     assert texts == ("rules", "first", "answer", "args", "result", "second")
 
 
+def test_a_message_of_two_fields_has_whatever_is_in_them() -> None:
+    """Also where one of them is what it is in no message."""
+    assert of("chat.completions", messages=[{"role": "user", "content": ""}]).texts == ()
+    odd = {"role": {"type": "image_url", "image_url": IMAGE}, "content": "words"}
+    content = of("chat.completions", messages=[odd, {"role": "user", "refusal": "no"}, {"x": "y", "content": "z"}])
+    assert content.texts == ("words", "no", "y", "z")
+    assert content.images == (IMAGE,)
+
+
+def test_a_field_that_is_called_type_may_be_anything() -> None:
+    """As in a schema of a tool that the model was shown."""
+    schema = {"properties": {"type": {"type": "string"}, "name": {"type": "string"}}}
+    item = {"type": "mcp_list_tools", "tools": [{"input_schema": schema}], "said": "words"}
+    assert of("responses", input=[item, {"type": ["x"], "text": "more"}]).texts == ("words", "more")
+
+
 def test_an_answer_that_the_program_begins_is_new() -> None:
     """What it puts into the model's mouth."""
     talk = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "Sure, here is"}]

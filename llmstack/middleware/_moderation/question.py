@@ -47,6 +47,9 @@ def _conversation(found: Gathering, items: Any, scope: Scope) -> None:
     if scope == "new":
         messages = [item for item in messages[_last_answer(messages) :] if item.get("role") not in _PROGRAM]
     for message in messages:
+        if len(message) == 2 and type(message.get("content")) is str and type(message.get("role")) is str:  # noqa: PLR2004
+            found.add((message["content"],))  # as nearly all are: there is nothing else in it to be looked for
+            continue
         # Whatever kind of item it is, and whatever kinds there will be: all its words. Those of one field, such as
         # the parts of its content, are one text.
         fields: dict[str | int, list[str]] = {}
@@ -70,7 +73,7 @@ def _look(found: Gathering, value: Any, depth: int = 0) -> None:
         found.images += pictures_in(value)
     if isinstance(value, Mapping):
         kind = value.get("type")
-        if kind in _CLOSED and address_of(value) is None:
+        if isinstance(kind, str) and kind in _CLOSED and address_of(value) is None:
             found.unreadable.append(str(kind))
         value = list(value.values())
     if isinstance(value, (list, tuple)) and depth < _DEPTH:
@@ -83,7 +86,7 @@ _CLOSED: Final = frozenset(
     {"image_url", "input_image", "image_file", "computer_screenshot", "file", "input_file", "input_audio", "audio_url",
      "video_url", "input_video"}
 )  # fmt: skip
-_PROGRAM: Final = frozenset({"system", "developer"})
+_PROGRAM: Final = ("system", "developer")
 _ANSWERS: Final = frozenset(
     {"reasoning", "function_call", "custom_tool_call", "web_search_call", "file_search_call", "code_interpreter_call",
      "computer_call", "shell_call", "local_shell_call", "apply_patch_call", "image_generation_call"}
@@ -101,7 +104,10 @@ def _last_answer(messages: list[Mapping[str, Any]]) -> int:
 
 
 def _is_answer(message: Mapping[str, Any]) -> bool:
-    return message.get("role") == "assistant" or ("role" not in message and message.get("type") in _ANSWERS)
+    if "role" in message:
+        return bool(message["role"] == "assistant")
+    kind = message.get("type")
+    return isinstance(kind, str) and kind in _ANSWERS
 
 
 # The endpoints ------------------------------------------------------------------------------------------------------
