@@ -61,6 +61,39 @@ def test_an_oversized_entry_is_neither_kept_nor_fetched(url, open_books, server)
         assert not admin.exists(books.cached("key"))
 
 
+def test_many_are_fetched_at_once_whatever_is_among_them(url, open_books, server):
+    """What is missing, too large, damaged or no string at all is a miss by itself; scripts may be lost."""
+    books = open_books(url, max_entry_bytes=1000)
+    good = {f"key {i}": entry(b"%d" % i) for i in range(120)}
+    drive(books.cache.set(good, tenant=""))
+    with server.admin() as admin:
+        admin.script_flush()
+        admin.delete(books.cached("key 7"))
+        admin.set(books.cached("key 8"), b"no entry")
+        admin.set(books.cached("key 70"), pack(entry(b"x" * 500_000), owner("")))
+        admin.delete(books.cached("key 119"))
+        admin.lpush(books.cached("key 119"), "one")
+        lost = ("key 7", "key 8", "key 70", "key 119")
+        before = admin.info("stats")["total_net_output_bytes"]
+        assert drive(books.cache.get(list(good))) == [None if key in lost else one for key, one in good.items()]
+        assert admin.info("stats")["total_net_output_bytes"] - before < 100_000
+        assert admin.exists(*map(books.cached, good)) == 116
+        assert drive(books.cache.get(["key 1", "key 1"])) == [good["key 1"]] * 2
+
+
+def test_an_error_that_tells_nothing_of_an_entry_is_told(books, server):
+    """One of many that may not be read makes none of them a miss, and drops none."""
+    drive(books.cache.set({"one": entry(), "two": entry()}, tenant=""))
+    with server.admin() as admin:
+        admin.acl_setuser("default", enabled=True, commands=["-getrange"])
+        try:
+            with pytest.raises(StoreError):
+                drive(books.cache.get(["one", "two"]))
+        finally:
+            admin.acl_setuser("default", enabled=True, commands=["+getrange"])
+        assert admin.exists(books.cached("one"), books.cached("two")) == 2
+
+
 def test_entries_end_by_themselves(books, server):
     """Redis forgets them, and the index with them."""
     drive(books.cache.set({"one": entry(keep=50), "two": entry(keep=100)}, tenant="t"))
