@@ -94,7 +94,10 @@ def responses(times: int) -> Batch:
 def embeddings(times: int) -> Batch:
     def work(subject: Subject) -> None:
         for _ in range(times):
-            subject.sync().embeddings.create(model="text-embedding-3-small", input=[*TEXTS[1:], question()])
+            new = question()
+            # All of them: the server answers with a vector for each, whatever is asked.
+            asked = [f"{text} {new}" for text in TEXTS]
+            subject.sync().embeddings.create(model="text-embedding-3-small", input=asked)
 
     return work
 
