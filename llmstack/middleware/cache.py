@@ -13,7 +13,7 @@ from llmstack.middleware._cache.embedding import EmbeddingQuestion, inputs
 from llmstack.middleware._cache.event import CacheHit, CacheMissed, CacheStored
 from llmstack.middleware._cache.explanation import KeyExplanation, explained
 from llmstack.middleware._cache.flight import Flights
-from llmstack.middleware._cache.key import LEFT_OUT, Partition, item_keys, key_of, parts_of
+from llmstack.middleware._cache.key import LEFT_OUT, Partition, batch_key, item_keys, key_of, parts_of
 from llmstack.middleware._cache.question import Question, WholeQuestion
 from llmstack.middleware._cache.rule import is_served, wanted
 from llmstack.middleware._cache.service import serve
@@ -137,7 +137,7 @@ class Cache(Configurable):
             if items is None:
                 return None, "its input is neither text nor tokens"
             keys = item_keys(parts_of(call, partition, without="input"), items)
-            return EmbeddingQuestion(keys[0] if len(keys) == 1 else key_of(keys), keys, items), ""
+            return EmbeddingQuestion(batch_key(keys), keys, items), ""
         except NotCanonicalError:
             return None, "it is not all JSON"
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -96,6 +98,39 @@ def test_any_other_leaf_is_another(value: Any, data: st.DataObject) -> None:
 def test_what_differs_stays_different(one: Any, other: Any) -> None:
     """The order of a list is its meaning; texts are compared letter by letter."""
     assert canonical(one) != canonical(other)
+
+
+LONG = "It was a dark and stormy night. " * 100
+
+
+def test_long_texts_are_the_same_if_each_letter_is() -> None:
+    """Wherever they stand, and whatever is beside them; a digest is told in their place."""
+    message = {"role": "user", "content": LONG}
+    assert canonical([message]) == canonical([{"content": str(LONG), "role": "user"}])
+    assert len(canonical([message])) < 200
+    others = [LONG + " ", LONG[:-1], LONG.replace("dark", "Dark"), "", LONG[:999], LONG[:1000], "\ud800" + LONG]
+    assert len({canonical([{"role": "user", "content": text}]) for text in [LONG, *others]}) == 1 + len(others)
+    assert canonical([LONG, "a"]) != canonical(["a", LONG])
+    assert canonical({LONG: 1}) != canonical({LONG[:-1]: 1})
+
+
+def test_nobody_can_write_what_stands_for_a_long_text() -> None:
+    """A text that looks like it is told by a digest of its own."""
+    written = json.loads(canonical(LONG))
+    for text in (written, written[:-1], "\0", "\0" * 2000):
+        assert json.loads(canonical(text)) not in (written, text)
+    assert canonical([written]) != canonical([LONG])
+
+
+def test_models_have_long_texts_and_whole_numbers_as_all_have() -> None:
+    """They are taken apart first."""
+
+    class Page(BaseModel):
+        text: str
+        number: float
+
+    assert canonical([Page(text=LONG, number=1.0)]) == canonical([{"text": LONG, "number": 1}])
+    assert canonical(MappingProxyType({"a": [LONG, 2.0]})) == canonical({"a": [LONG, 2]})
 
 
 @pytest.mark.parametrize(("one", "other"), [(0, -0.0), (1e16, 10**16), (1.5e300, int(1.5e300)), (True, True)])

@@ -11,7 +11,7 @@ from openai.resources.chat import Completions as ChatCompletions
 from openai.resources.responses import Responses
 
 from llmstack import Call
-from llmstack.middleware._cache.key import LEFT_OUT
+from llmstack.middleware._cache.key import LEFT_OUT, batch_key, item_keys
 from llmstack.middleware.cache import Cache
 from tests.middleware.cache_asker import BASE, Asker
 
@@ -136,7 +136,7 @@ def test_the_endpoint_and_the_transport_change_the_key() -> None:
 def test_another_version_of_keys_is_another_key(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
     """An update finds nothing of what was kept by other rules."""
     before = asker.key()
-    monkeypatch.setattr("llmstack.middleware._cache.key.VERSION", 2)
+    monkeypatch.setattr("llmstack.middleware._cache.key.VERSION", 0)
     assert asker.key() not in (before, "")
 
 
@@ -145,3 +145,19 @@ def test_keys_fit_a_store(asker: Asker) -> None:
     key = asker.key(messages=[{"role": "user", "content": "\ud800 \U0001f600 \u00e9" * 1000}])
     assert key.isascii()
     assert len(key) < 100
+
+
+def test_inputs_of_a_batch_have_keys_of_their_own() -> None:
+    """A text that looks like a list of tokens is none, and one with a quote is not its beginning."""
+    items = ["[1]", [1], '"', "", '""', "a", 'a"', "\ud800", "\0", "[1, 2]", [1, 2], "x" * 5000]
+    keys = item_keys(["m"], items)
+    assert len(set(keys)) == len(items)
+    assert item_keys(["m"], [[1.0], "a"]) == (keys[1], keys[5])
+    assert not set(item_keys(["n"], items)) & set(keys)
+
+
+def test_a_batch_has_a_key_of_its_own() -> None:
+    """By its inputs and their order; one input alone is asked for by its own."""
+    keys = item_keys(["m"], ["a", "b"])
+    assert batch_key(keys[:1]) == keys[0]
+    assert len({batch_key(keys), batch_key(keys[::-1]), batch_key([*keys, keys[0]]), *keys}) == 5

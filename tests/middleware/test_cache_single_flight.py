@@ -11,6 +11,7 @@ import pytest
 import llmstack
 from llmstack import Stack, options
 from llmstack.middleware.cache import Cache, CacheHit
+from llmstack.stores import open_store
 from llmstack.testing import LocalServer, Recorder
 from tests.core.side import Side
 from tests.middleware.cache_crowd import Crowd, said
@@ -167,3 +168,29 @@ def test_a_batch_of_embeddings_is_asked_once(side: Side, server: LocalServer) ->
     assert len(found) == 5
     assert all(one == found[0] for one in found)
     assert [request.json["input"] for request in server.requests] == [["one"], ["two"]]
+
+
+def test_memory_is_looked_into_once_while_nobody_writes(side: Side, server: LocalServer) -> None:
+    """And again by one who leads after another has written."""
+    store: Any = open_store("memory://").cache()
+    desk = Desk(side, server, store=store)
+    looked: list[Any] = []
+    get = store.get
+
+    def watched(keys: Any) -> Any:
+        looked.append(keys)
+        if len(looked) == 3:  # another call is kept between this look and the lead
+            desk.cache._at().shelf.writes += 1  # noqa: SLF001 - as it does
+        return get(keys)
+
+    async def program() -> None:
+        store.get = watched
+        await desk.ask()
+        assert len(looked) == 1
+        await desk.ask()
+        assert len(looked) == 2
+        await desk.ask(seed=1)
+        assert len(looked) == 4
+
+    desk.run(program)
+    assert desk.sent == 2

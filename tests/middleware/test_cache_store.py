@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from llmstack.effects import drive
 from llmstack.errors import StoreError
-from llmstack.middleware._cache.entry import LARGEST, packed, unpacked
+from llmstack.middleware._cache.entry import LARGEST, origin, packed, unpacked
 from llmstack.middleware.cache import Cache, CacheHit, CacheStored
 from llmstack.stores import Entry, open_store
 from llmstack.testing import LocalServer
@@ -114,25 +115,42 @@ def test_a_store_that_can_only_be_read_still_serves(
 
 
 WHOLE = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": []}
+CHECK = re.compile(rb'("check":")[0-9a-f]{8}(",)(.*)', re.DOTALL)
+
+
+def sealed(value: bytes) -> bytes:
+    """An entry that was changed, with a checksum that is right."""
+    return CHECK.sub(lambda found: b"%b%08x%b%b" % (found[1], zlib.crc32(found[3]), found[2], found[3]), value)
+
+
 WRONG: dict[str, Any] = {
     "nothing": lambda key, value: b"",
     "no text": lambda key, value: b"\xff\xfe",
     "no json": lambda key, value: b"{" + value,
     "half": lambda key, value: value[: len(value) // 2],
+    "damaged": lambda key, value: value.replace(b'"assistant"', b'"assisTant"'),
+    "damaged at its end": lambda key, value: value[:-1] + b"]",
+    "a checksum that is none": lambda key, value: CHECK.sub(rb"\1-000000a\2\3", value),
     "a pickle": lambda key, value: b"cos\nsystem\n(S'true'\ntR.",
     "null": lambda key, value: b"null",
     "a list": lambda key, value: b"[" + value + b"]",
     "nested": lambda key, value: b"[" * 10_000 + b"]" * 10_000,
-    "another version": lambda key, value: value.replace(b'"version":1', b'"version":0'),
-    "another key": lambda key, value: value.replace(key.encode(), b"c1:" + b"0" * 48),
-    "no answer": lambda key, value: packed(key, b"{}", None, streamed=False),
-    "an empty answer": lambda key, value: packed(key, json.dumps(WHOLE).encode(), None, streamed=False),
-    "cut short": lambda key, value: value.replace(b'"stop"', b'"length"'),
-    "a header in it": lambda key, value: value.replace(b'"request_id":"', b'"request_id":"a\\r\\nx: y'),
-    "a number for an id": lambda key, value: re.sub(rb'"request_id":"[^"]*"', b'"request_id":1', value),
-    "no body": lambda key, value: value.replace(b'"body":', b'"b":'),
-    "spaces": lambda key, value: value.replace(b'"body":', b'"body" :'),
-    "too large": lambda key, value: value[:-1] + b" " * LARGEST + b"}",
+    "another version": lambda key, value: value.replace(b'"version":2', b'"version":1'),
+    "an entry of the first version": lambda key, value: (
+        b'{"version":1,"key":"%b","request_id":"","streamed":false,"body":' % key.encode()
+        + value.partition(b',"body":')[2]
+    ),
+    "another key": lambda key, value: sealed(value.replace(key.encode(), b"c2:" + b"0" * 48)),
+    "no answer": lambda key, value: packed(key, b"{}", origin(None, streamed=False)),
+    "no text of an answer": lambda key, value: packed(key, b"{", origin(None, streamed=False)),
+    "an empty answer": lambda key, value: packed(key, json.dumps(WHOLE).encode(), origin(None, streamed=False)),
+    "cut short": lambda key, value: sealed(value.replace(b'"stop"', b'"length"')),
+    "a header in it": lambda key, value: sealed(value.replace(b'"request_id":"', b'"request_id":"a\\r\\nx: y')),
+    "a number for an id": lambda key, value: sealed(re.sub(rb'"request_id":"[^"]*"', b'"request_id":1', value)),
+    "no body": lambda key, value: sealed(value.replace(b'"body":', b'"b":')),
+    "a head that is none": lambda key, value: sealed(value.replace(b'"streamed":', b'"streamed"')),
+    "spaces": lambda key, value: sealed(value.replace(b'"body":', b'"body" :')),
+    "too large": lambda key, value: sealed(value[:-1] + b" " * LARGEST + b"}"),
 }
 
 
@@ -175,15 +193,10 @@ def test_what_is_packed_can_be_unpacked() -> None:
     """The answer's text as it was, and the rest."""
     content = b'{"a": [1, "\\u00e9", "\xc3\xa9", ",\\"body\\":"]}'
     for request_id in ("req_1", None, "", "bad\n", "x" * 300):
-        value = packed("c1:k", content, request_id, streamed=True)
+        value = packed("c2:k", content, origin(request_id, streamed=True))
         assert value is not None
         json.loads(value)
-        kept = unpacked("c1:k", value)
-        assert kept is not None
-        assert kept.content == content
-        assert kept.body == json.loads(content)
-        assert kept.streamed
-        assert kept.request_id == ("req_1" if request_id == "req_1" else "")
+        assert unpacked("c2:k", value) == (content, "req_1" if request_id == "req_1" else "", True)
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])

@@ -48,13 +48,15 @@ class Company:
         """
         party = yield from arrive(streams=self._streams)
         role: Answer | Role = self._flights.join(self._key, party)
+        known: Found | None = found
         if role is Role.WAIT:
             role = yield from self._waited(party)
+            known = None
         if isinstance(role, Answer):
             return (yield from self._visit.served(role, shared=not role.stale))
         if role is Role.ALONE:
             return (yield from self._visit.asked(found, found.reason)).reply
-        return (yield from self._led(party))
+        return (yield from self._led(party, known))
 
     def _waited(self, party: Party) -> Flow[Answer | Role]:
         """Wait for who asks; but for one that its program reads no longer than that, and never longer than this may."""
@@ -78,11 +80,11 @@ class Company:
         flights.leave(key, party)
         return Role.ALONE
 
-    def _led(self, party: Party) -> Flow[Reply]:
+    def _led(self, party: Party, known: Found | None) -> Flow[Reply]:
         """Ask for all that wait."""
         flights, key = self._flights, self._key
         try:
-            answered = yield from self._in_turn()
+            answered = yield from self._in_turn(known)
         except BaseException:
             flights.leave(key, party)
             raise
@@ -94,7 +96,7 @@ class Company:
             flights.leave(key, party)
         return answered.reply
 
-    def _in_turn(self) -> Flow[Answered]:
+    def _in_turn(self, known: Found | None) -> Flow[Answered]:
         """Ask, if no other process does: else wait for what it leaves in the store."""
         visit = self._visit
         try:
@@ -102,7 +104,7 @@ class Company:
             shared = found is not None
             if found is None:
                 # Somebody may have asked between the first look and here.
-                found = yield from visit.look()
+                found = yield from visit.look_again(known)
             if found.answer is not None:
                 answered = Answered((yield from visit.served(found.answer, shared=shared)), found.answer)
             else:

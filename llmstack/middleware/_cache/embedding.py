@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from llmstack import Call, Reply, Usage
-from llmstack.middleware._cache.entry import Answer, Kept, packed
+from llmstack.middleware._cache.entry import Answer, Kept, origin, packed, unpacked
 from llmstack.middleware._cache.question import Answered, is_keepable
+from llmstack.middleware._cache.vector import Vector, together, vectors_of
 
 __all__ = ["EmbeddingQuestion", "inputs"]
-
-_FLOAT: Final = 4
-"""Bytes of a number in an embedding that comes as base64."""
 
 _LENGTHS: Final = ("content-length", "content-encoding", "transfer-encoding")
 
@@ -47,16 +42,11 @@ class EmbeddingQuestion:
     keys: Sequence[str]
     items: Sequence[Any] = field(repr=False)
 
-    def accepts(self, kept: Kept) -> bool:
-        """See `Question`."""
-        body = kept.body
-        return (
-            isinstance(body, dict)
-            and isinstance(body.get("model"), str)
-            and type(body.get("tokens")) is int
-            and body["tokens"] >= 0
-            and _is_embedding(body.get("embedding"))
-        )
+    def read(self, key: str, value: bytes) -> Kept | None:
+        """See `Question`. What `Kept.read` has is a `Vector`."""
+        found = unpacked(key, value)
+        vector = None if found is None else Vector.of(found[0])
+        return None if found is None or vector is None else Kept(*found, vector)
 
     def fits(self, kept: Kept) -> bool:  # noqa: ARG002 - one is like another
         """See `Question`."""
@@ -64,13 +54,12 @@ class EmbeddingQuestion:
 
     def answer(self, kept: Sequence[Kept | None], age: float, *, stale: bool = False) -> Answer | None:
         """See `Question`. What different models made does not go together."""
-        known = [one for one in kept if one is not None]
-        if len(known) != len(kept) or len({one.body["model"] for one in known}) != 1:
+        known: list[Vector] = [one.read for one in kept if one is not None]
+        if len(known) != len(kept) or len({one.model for one in known}) != 1:
             return None
-        tokens = sum(one.body["tokens"] for one in known)
+        tokens = sum(one.tokens for one in known)
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-        content = _whole([one.body["embedding"] for one in known], known[0].body["model"], usage)
-        return Answer(content, "", age, stale)
+        return Answer(together([one.text for one in known], known[0].model, usage), "", age, stale)
 
     def rest(self, call: Call, kept: Sequence[Kept | None]) -> Call:
         """See `Question`."""
@@ -80,17 +69,17 @@ class EmbeddingQuestion:
     def answered(self, reply: Reply, kept: Sequence[Kept | None]) -> Answered | None:
         """See `Question`."""
         asked = self._asked(kept)
-        found = _embeddings(reply.body, len(asked)) if is_keepable(reply) else None
+        content = reply.content or b""
+        found = vectors_of(content, reply.body, len(asked)) if is_keepable(reply) else None
         if found is None:
             return Answered(reply) if len(asked) == len(self.items) else None
         model, usage = reply.model or "", reply.body.get("usage")
-        if any(one is not None and one.body["model"] != model for one in kept):
+        if any(one is not None and one.read.model != model for one in kept):
             return None
-        content = reply.content or b""
         if len(asked) < len(self.items):
             by_key = {self.keys[i]: one for i, one in zip(asked, found, strict=True)}
-            by_key |= {key: one.body["embedding"] for key, one in zip(self.keys, kept, strict=True) if one is not None}
-            content = _whole([by_key[key] for key in self.keys], model, usage)
+            by_key |= {key: one.read.text for key, one in zip(self.keys, kept, strict=True) if one is not None}
+            content = together([by_key[key] for key in self.keys], model, usage)
             headers = {name: value for name, value in reply.headers.items() if name.lower() not in _LENGTHS}
             usage_now = reply.usage
             reply = Reply(content=content, headers={**headers, "x-llmstack-cache": "partial"}, usage=usage_now)
@@ -102,45 +91,16 @@ class EmbeddingQuestion:
         missing = {key: i for i, key in reversed(list(enumerate(self.keys))) if kept[i] is None}
         return sorted(missing.values())
 
-    def _entries(self, asked: Sequence[int], found: Sequence[Any], model: str, reply: Reply) -> dict[str, bytes]:
+    def _entries(self, asked: Sequence[int], found: Sequence[bytes], model: str, reply: Reply) -> dict[str, bytes]:
         """What is to be kept: for each input its embedding, and its share of the tokens."""
         tokens = _shares((reply.usage or Usage()).input_tokens, [len(self.items[i]) for i in asked])
+        whence = origin(reply.request_id, streamed=False)
         entries: dict[str, bytes] = {}
-        for i, embedding, share in zip(asked, found, tokens, strict=True):
-            content = _text({"model": model, "tokens": share, "embedding": embedding})
-            value = packed(self.keys[i], content, reply.request_id, streamed=False)
+        for i, text, share in zip(asked, found, tokens, strict=True):
+            value = packed(self.keys[i], Vector(model, share, text).content(), whence)
             if value is not None:
                 entries[self.keys[i]] = value
         return entries
-
-
-def _text(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
-
-
-def _whole(embeddings: Sequence[Any], model: str, usage: Any) -> bytes:
-    data = [{"object": "embedding", "index": i, "embedding": one} for i, one in enumerate(embeddings)]
-    return _text({"object": "list", "data": data, "model": model, "usage": usage})
-
-
-def _embeddings(body: Any, count: int) -> list[Any] | None:
-    """The embeddings of an answer in order; None if it is not just as many, each right."""
-    data = body.get("data") if isinstance(body, dict) and isinstance(body.get("model"), str) else None
-    if not isinstance(data, list) or len(data) != count or not all(isinstance(one, dict) for one in data):
-        return None
-    by_index = {one.get("index"): one.get("embedding") for one in data}
-    ordered = [by_index.get(i) for i in range(count)]
-    return ordered if all(map(_is_embedding, ordered)) else None
-
-
-def _is_embedding(value: Any) -> bool:
-    if isinstance(value, str):
-        try:
-            decoded = base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError):
-            return False
-        return bool(decoded) and len(decoded) % _FLOAT == 0
-    return isinstance(value, list) and bool(value) and all(type(number) in (float, int) for number in value)
 
 
 def _shares(total: int, weights: Sequence[int]) -> list[int]:

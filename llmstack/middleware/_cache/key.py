@@ -10,10 +10,20 @@ from typing import Any
 from llmstack import Call
 from llmstack.middleware._cache.canonical import canonical
 
-__all__ = ["HEADERS_LEFT_OUT", "KEYS", "LEFT_OUT", "VERSION", "Partition", "item_keys", "key_of", "parts_of"]
+__all__ = [
+    "HEADERS_LEFT_OUT",
+    "KEYS",
+    "LEFT_OUT",
+    "VERSION",
+    "Partition",
+    "batch_key",
+    "item_keys",
+    "key_of",
+    "parts_of",
+]
 
-VERSION = 1
-"""Of what goes into a key. Another version finds nothing of this one's."""
+VERSION = 2
+"""Of what goes into a key, and of what is kept by it. Another version finds nothing of this one's."""
 
 LEFT_OUT = frozenset(
     {
@@ -70,7 +80,7 @@ def parts_of(call: Call, partition: Partition, *, without: str = "") -> list[Any
         partition.credential,
         call.settings,
         _headers(call.headers, keys=partition.credential is not None) if call.headers else {},
-        call.query,
+        call.query or {},
         params,
     ]
 
@@ -107,9 +117,22 @@ def item_keys(parts: Sequence[Any], items: Sequence[Any]) -> tuple[str, ...]:
     keys: list[str] = []
     for item in items:
         digest = shared.copy()
-        digest.update(canonical(item).encode())
+        # A text is hashed as it is: behind its quote nothing else can follow, and nothing else begins with one.
+        text = f'"{item}' if type(item) is str else canonical(item)
+        digest.update(text.encode("utf-8", "surrogatepass"))
         keys.append(_named(digest.hexdigest()))
     return tuple(keys)
+
+
+def batch_key(keys: Sequence[str]) -> str:
+    """The key of a call as a whole that asks several things at once; of one that asks one thing its key.
+
+    Args:
+        keys: What `item_keys` gives.
+    """
+    if len(keys) == 1:
+        return keys[0]
+    return _named(blake2b(",".join(keys).encode(), digest_size=_SIZE, person=_PERSON).hexdigest())
 
 
 def _named(digest: str) -> str:

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pydantic_core import from_json
+
 from llmstack import Call, Reply
 from llmstack.middleware._cache.answer import is_whole
-from llmstack.middleware._cache.entry import LARGEST, Answer, Kept, packed
+from llmstack.middleware._cache.entry import LARGEST, Answer, Kept, origin, packed, unpacked
 
 __all__ = ["Answered", "Question", "WholeQuestion", "is_keepable"]
 
@@ -41,8 +43,8 @@ class Question(Protocol):
         """The keys of its entries, in order."""
         ...
 
-    def accepts(self, kept: Kept) -> bool:
-        """Whether what an entry holds is an answer at all; else it is dropped."""
+    def read(self, key: str, value: bytes) -> Kept | None:
+        """What an entry holds; None if it is no answer at all, and so is to be dropped."""
         ...
 
     def fits(self, kept: Kept) -> bool:
@@ -92,13 +94,20 @@ class WholeQuestion:
         """See `Question`."""
         return (self.key,)
 
-    def accepts(self, kept: Kept) -> bool:
-        """See `Question`."""
-        return is_whole(self.call, kept.body, tool_calls=self.tool_calls)
+    def read(self, key: str, value: bytes) -> Kept | None:
+        """See `Question`. What `Kept.read` has is its JSON value."""
+        found = unpacked(key, value)
+        if found is None:
+            return None
+        try:
+            body = from_json(found[0])
+        except ValueError:
+            return None
+        return Kept(*found, body) if is_whole(self.call, body, tool_calls=self.tool_calls) else None
 
     def fits(self, kept: Kept) -> bool:
         """See `Question`. A stream may have told no usage, and a program may count on it."""
-        if not kept.streamed or kept.body.get("usage"):
+        if not kept.streamed or kept.read.get("usage"):
             return True
         options = self.call.params.get("stream_options")
         return self.call.stream and not (isinstance(options, dict) and options.get("include_usage"))
@@ -119,6 +128,6 @@ class WholeQuestion:
         content = reply.content
         if content is None or len(content) > LARGEST:
             return Answered(reply)
-        value = packed(self.key, content, reply.request_id, streamed=self.call.stream)
+        value = packed(self.key, content, origin(reply.request_id, streamed=self.call.stream))
         entries = {} if value is None else {self.key: value}
         return Answered(reply, Answer(content, reply.request_id or ""), entries)

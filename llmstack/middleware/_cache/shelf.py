@@ -47,6 +47,8 @@ class Shelf:
         self._warned: float | None = None
         self.shared = not isinstance(store, MemoryCache)
         """Whether other processes may use the same store."""
+        self.writes = 0
+        """Grows with each `set` here: while it has not, and nobody else writes, what was not there is not there."""
 
     def get(self, keys: Sequence[str]) -> Flow[list[Entry | None]]:
         """See `llmstack.stores.CacheStore.get`."""
@@ -55,7 +57,9 @@ class Shelf:
 
     def set(self, entries: Mapping[str, Entry], tenant: str) -> Flow[bool]:
         """See `llmstack.stores.CacheStore.set`; False if that could not be done."""
-        return self._tried("write", _done(self._store.set(entries, tenant=tenant)), otherwise=False)
+        done = yield from self._tried("write", _done(self._store.set(entries, tenant=tenant)), otherwise=False)
+        self.writes += 1
+        return done
 
     def drop(self, keys: Sequence[str]) -> Flow[int]:
         """See `llmstack.stores.CacheStore.delete`."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from llmstack import Call, Flow, Next, Reply
 from llmstack.effects import emit, now
 from llmstack.errors import CircuitOpenError
-from llmstack.middleware._cache.entry import Answer, Kept, unpacked
+from llmstack.middleware._cache.entry import Answer, Kept
 from llmstack.middleware._cache.event import CacheHit, CacheMissed, CacheStored, Reason
 from llmstack.middleware._cache.flight import Flights
 from llmstack.middleware._cache.question import Answered, Question
@@ -50,12 +50,14 @@ class Found:
         answer: The whole answer, if that may be served.
         stale: The whole answer, if it may be served when the provider fails.
         expired: True if any of it is too old.
+        writes: How much had been written when it was looked for; see `Shelf.writes`.
     """
 
     fresh: Sequence[Kept | None]
     answer: Answer | None = None
     stale: Answer | None = None
     expired: bool = False
+    writes: int = -1
 
     @property
     def reason(self) -> Reason:
@@ -97,18 +99,18 @@ class Visit:
 
     def look(self) -> Flow[Found]:
         """Look what is known; drop what is no answer."""
-        question, keys = self.question, self.question.keys
+        question, keys, writes = self.question, self.question.keys, self.counter.shelf.writes
         nothing: list[Kept | None] = [None] * len(keys)
         entries = yield from self.counter.shelf.get(keys)
         if not any(entries):
-            return Found(nothing)
+            return Found(nothing, writes=writes)
         time = yield from now()
         kept, fresh, wrong, age = nothing.copy(), nothing.copy(), list[str](), 0.0
         for i, (key, entry) in enumerate(zip(keys, entries, strict=True)):
             if entry is None:
                 continue
-            one = unpacked(key, entry.value)
-            if one is None or not question.accepts(one):
+            one = question.read(key, entry.value)
+            if one is None:
                 wrong.append(key)
             elif question.fits(one):
                 kept[i] = one
@@ -122,7 +124,18 @@ class Visit:
             return Found(fresh, answer)
         stale = question.answer(kept, age, stale=True) if self.counter.settings.stale_if_error else None
         # What is all there and makes no answer does not go together.
-        return Found(nothing if all(fresh) else fresh, None, stale, expired=any(kept))
+        return Found(nothing if all(fresh) else fresh, None, stale, expired=any(kept), writes=writes)
+
+    def look_again(self, found: Found | None) -> Flow[Found]:
+        """What is known by now; in the memory of this process that is what was, if nothing was written since.
+
+        Args:
+            found: What was, a moment ago; None if it was long ago.
+        """
+        shelf = self.counter.shelf
+        if found is not None and not shelf.shared and found.writes == shelf.writes:
+            return found
+        return (yield from self.look())
 
     def _is_fresh(self, entry: Entry, time: float) -> bool:
         ttl = self.wish.ttl
