@@ -12,6 +12,9 @@ from benchmarks.answers import EVENTS, INPUTS, PACED
 from benchmarks.subject import ALONE, BARE, BARE_AIOHTTP, EMPTY, FULL, REDIS, SQLITE, Subject
 
 MODEL = "gpt-5-mini"
+ASK: dict[str, Any] = {"model": MODEL, "temperature": 0}
+"""What is asked is meant to have one answer. By default Cache passes by all else, and would cost nothing."""
+
 SYSTEM = {"role": "system", "content": "You are a helpful assistant. Answer briefly and to the point."}
 TURN = "The quick brown fox jumps over the lazy dog, and what it finds there is a stack of turtles."
 BEFORE = [SYSTEM]
@@ -78,7 +81,7 @@ def messages(before: list[Any] = BEFORE, text: str = "") -> list[Any]:
 def chat(times: int, *, before: list[Any] = BEFORE, text: str = "", **more: Any) -> Batch:
     def work(subject: Subject) -> None:
         for _ in range(times):
-            subject.sync().chat.completions.create(model=MODEL, messages=messages(before, text), **more)
+            subject.sync().chat.completions.create(**ASK, messages=messages(before, text), **more)
 
     return work
 
@@ -86,7 +89,7 @@ def chat(times: int, *, before: list[Any] = BEFORE, text: str = "", **more: Any)
 def responses(times: int) -> Batch:
     def work(subject: Subject) -> None:
         for _ in range(times):
-            subject.sync().responses.create(model=MODEL, input=question())
+            subject.sync().responses.create(**ASK, input=question())
 
     return work
 
@@ -103,12 +106,12 @@ def embeddings(times: int) -> Batch:
 
 
 def chat_stream(subject: Subject) -> None:
-    for _ in subject.sync().chat.completions.create(model=MODEL, messages=messages(), stream=True):
+    for _ in subject.sync().chat.completions.create(**ASK, messages=messages(), stream=True):
         pass
 
 
 def responses_stream(subject: Subject) -> None:
-    for _ in subject.sync().responses.create(model=MODEL, input=question(), stream=True):
+    for _ in subject.sync().responses.create(**ASK, input=question(), stream=True):
         pass
 
 
@@ -120,7 +123,7 @@ def in_flight(width: int, times: int, http: str = "default") -> Batch:
 
         async def calls() -> None:
             for _ in range(times):
-                await client.chat.completions.create(model=MODEL, messages=messages())
+                await client.chat.completions.create(**ASK, messages=messages())
 
         await _all(calls() for _ in range(width))
 
@@ -132,7 +135,7 @@ def streams(width: int, http: str = "default", path: str = "/v1") -> Batch:
         client = subject.aio(http, path)
 
         async def read() -> None:
-            stream = await client.chat.completions.create(model=MODEL, messages=messages(), stream=True)
+            stream = await client.chat.completions.create(**ASK, messages=messages(), stream=True)
             async for _ in stream:
                 pass
 
@@ -152,7 +155,7 @@ def known(times: int) -> Batch:
 
     def work(subject: Subject) -> None:
         for _ in range(times):
-            subject.sync().chat.completions.create(model=MODEL, messages=asked, temperature=0)
+            subject.sync().chat.completions.create(**ASK, messages=asked)
 
     return work
 
