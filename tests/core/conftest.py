@@ -16,16 +16,7 @@ def side(request: pytest.FixtureRequest) -> Iterator[Side]:
     side.assert_clean()
 
 
-@pytest.fixture(scope="session")
-def running_server() -> Iterator[LocalServer]:
-    """One server for all tests: starting it takes longer than most of them."""
-    with LocalServer() as server:
-        yield server
-
-
 @pytest.fixture
-def server(running_server: LocalServer) -> Iterator[LocalServer]:
-    """A server without memories or orders."""
-    running_server.reset()
-    yield running_server
-    running_server.reset()
+def server(local_server: LocalServer) -> LocalServer:
+    """The server of the testing kit, without memories or orders."""
+    return local_server

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.core.conftest import running_server, server
+from tests.core.conftest import server
 from tests.frameworks.environment import FRAMEWORKS
 
-__all__ = ["running_server", "server"]
+__all__ = ["server"]
 
 pytest.register_assert_rewrite("tests.frameworks.rig")
 collect_ignore = [file for file, framework in FRAMEWORKS.items() if not framework.fits_here]

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.conftest import running_server, server, side
+from tests.core.conftest import server, side
 from tests.middleware.cache_asker import Asker
 from tests.middleware.cache_rig import url_of
 
-__all__ = ["asker", "running_server", "server", "side"]
+__all__ = ["asker", "server", "side"]
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import pytest
 from openai import OpenAI
 
 from llmstack.testing import LocalServer
-from tests.core.conftest import running_server, server
+from tests.core.conftest import server
 
-__all__ = ["client", "running_server", "server"]
+__all__ = ["client", "server"]
 
 
 @pytest.fixture
