@@ -5,7 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from llmstack.testing import LocalServer
+from tests.core.races import no_thread_is_left
 from tests.core.side import Side
+
+__all__ = ["no_thread_is_left", "server", "side"]
 
 
 @pytest.fixture(params=["sync", "asyncio", "trio"])

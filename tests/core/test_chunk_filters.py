@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import anyio.to_thread
@@ -12,42 +11,9 @@ import pytest
 from llmstack import Call, Flow, Next, Reply
 from llmstack._core.progress import Progress
 from llmstack.effects import emit, monotonic, now, parallel, run, sleep
-from llmstack.errors import PluginError, RefusedError
 from llmstack.events import RetryStopped
-from tests.core.side import MESSAGES, PREAMBLE, Side, chunk, event_error, lost, spoken, texts
-
-
-def text_of(c: Any) -> str:
-    return (c["choices"][0]["delta"].get("content") or "") if c["choices"] else ""
-
-
-def saying(c: Any, text: str) -> Any:
-    (choice,) = c["choices"]
-    return {**c, "choices": [{**choice, "delta": {**choice["delta"], "content": text}}]}
-
-
-class Each:
-    """Rewrites the text of each chunk."""
-
-    def __init__(self, rewrite: Callable[[str], str]) -> None:
-        self.rewrite = rewrite
-
-    def feed(self, c: Any) -> list[Any]:
-        return [saying(c, self.rewrite(text_of(c)))] if text_of(c) else [c]
-
-    def end(self) -> list[Any]:
-        return []
-
-
-def filtering(*made: Callable[[Call], Any]) -> Callable[..., Any]:
-    """A layer that adds filters."""
-
-    def layer(call: Call, next: Next) -> Flow[Reply]:
-        for make in made:
-            call = call.with_filter(make)
-        return (yield from next(call))
-
-    return layer
+from tests.core.filters import Each, Keep, Starting, filtering, saying, text_of
+from tests.core.side import MESSAGES, PREAMBLE, Side, lost, spoken, texts
 
 
 async def text_of_stream(side: Side, rig: Any) -> str:
@@ -78,22 +44,6 @@ def test_one_chunk_may_become_several_or_none(side: Side) -> None:
 
     chunks = side.run(program)
     assert [c.choices[0].delta.content for c in chunks] == ["", "H", "e", "o", None]
-
-
-class Keep:
-    """Keeps back the last word, until it knows what follows."""
-
-    def __init__(self) -> None:
-        self.kept: Any = None
-
-    def feed(self, c: Any) -> list[Any]:
-        if not text_of(c):
-            return [c]
-        before, self.kept = self.kept, c
-        return [] if before is None else [before]
-
-    def end(self) -> list[Any]:
-        return [] if self.kept is None else [self.kept]
 
 
 @pytest.mark.parametrize("marker", [True, False], ids=["done", "eof"])
@@ -169,19 +119,6 @@ def test_a_filter_may_ask_for_whatever_a_layer_may(side: Side) -> None:
     assert rig.sent[0].progress.attempts == 1
 
 
-class Starting:
-    """Does something while the request is being sent."""
-
-    def __init__(self, start: Callable[[], Flow[None]]) -> None:
-        self.start = start
-
-    def feed(self, c: Any) -> list[Any]:
-        return [c]
-
-    def end(self) -> list[Any]:
-        return []
-
-
 def test_a_filter_may_start_while_the_request_is_sent(side: Side, server: Any) -> None:
     """It has done so before it is fed, and costs no time of its own."""
     gate = server.gate()
@@ -201,26 +138,6 @@ def test_a_filter_may_start_while_the_request_is_sent(side: Side, server: Any) -
 
     assert side.run(program) == "You said: Say hello"
     assert order == ["started"]
-
-
-def test_a_start_that_fails_opens_no_stream(side: Side) -> None:
-    """Its error is the call's, and what was opened meanwhile is closed."""
-
-    def start() -> Flow[None]:
-        yield from sleep(1)
-        yield from sleep(1)
-        raise RefusedError("not this one")
-
-    rig = side.rig([filtering(lambda _: Starting(start))], [spoken("Hello")])
-
-    async def program() -> None:
-        with pytest.raises(RefusedError):
-            await side.do(rig.create(stream=True))
-
-    side.run(program)
-    assert rig.finished.outcome == "refused"
-    assert rig.transport is not None
-    assert rig.transport.open == 0
 
 
 def test_filters_are_made_anew_for_each_send(side: Side) -> None:
@@ -310,96 +227,3 @@ def test_filters_apply_to_what_is_held_back(side: Side) -> None:
 
     rig = side.rig([hold, filtering(lambda _: Each(str.upper))], [spoken("Hel", "lo")])
     assert side.run(lambda: text_of_stream(side, rig)) == "HELLO"
-
-
-def test_errors_pass_by_the_filters(side: Side) -> None:
-    """An error event is not a chunk: no filter has to know its shape, none can swallow it."""
-
-    class Nothing:
-        def feed(self, c: Any) -> list[Any]:
-            assert c["choices"]
-            return []
-
-        def end(self) -> list[Any]:
-            return []
-
-    rig = side.rig([filtering(lambda _: Nothing())], [[PREAMBLE, chunk("x"), event_error()]])
-
-    async def program() -> None:
-        with pytest.raises(openai.APIError, match="overloaded"):
-            await side.read(await side.do(rig.create(stream=True)))
-
-    side.run(program)
-
-
-def _broken(where: str) -> Callable[[Call], Any]:
-    class Broken:
-        def __init__(self) -> None:
-            if where == "make":
-                raise LookupError
-
-        def feed(self, c: Any) -> Any:
-            if where == "feed":
-                raise LookupError
-            if where == "flow":
-                return self._flow()
-            if where == "none":
-                return None
-            return ["text"] if where == "garbage" else [c]
-
-        def _flow(self) -> Flow[list[Any]]:
-            yield from sleep(1)
-            raise LookupError
-
-        def end(self) -> list[Any]:
-            if where == "end":
-                raise LookupError
-            return []
-
-    return lambda _: Broken()
-
-
-@pytest.mark.parametrize("where", ["make", "feed", "flow", "end", "none", "garbage"])
-def test_a_filter_that_fails_is_named(side: Side, where: str) -> None:
-    """The call fails with an error that names the plugin, and its connection is given back."""
-
-    def culprit(call: Call, next: Next) -> Flow[Reply]:
-        return (yield from next(call.with_filter(_broken(where))))
-
-    rig = side.rig([filtering(lambda _: Keep()), culprit, filtering(lambda _: Keep())], [spoken("Hello")])
-
-    async def program() -> PluginError:
-        with pytest.raises(PluginError) as caught:
-            await side.read(await side.do(rig.create(stream=True)))
-        return caught.value
-
-    error = side.run(program)
-    assert error.plugin == "culprit"
-    assert error.call is not None
-    assert isinstance(error.__cause__, TypeError if where in ("none", "garbage") else LookupError)
-    assert rig.finished.outcome == "error"
-
-
-def test_a_filter_may_refuse(side: Side) -> None:
-    """A refusal raised by intent passes as it is, with its plugin and call filled in."""
-
-    class Strict:
-        def feed(self, c: Any) -> list[Any]:
-            if "forbidden" in text_of(c):
-                raise RefusedError("not that word")
-            return [c]
-
-        def end(self) -> list[Any]:
-            return []
-
-    rig = side.rig([filtering(lambda _: Strict())], [spoken("this is ", "forbidden")])
-
-    async def program() -> str:
-        stream = await side.do(rig.create(stream=True))
-        seen, error = await side.read_until(RefusedError, stream)
-        assert error.plugin == "layer"
-        assert error.call is not None
-        return texts(seen)
-
-    assert side.run(program) == "this is "
-    assert rig.finished.outcome == "refused"
