@@ -8,8 +8,9 @@ import pytest
 from tests.core.conftest import server, side
 from tests.middleware.cache_asker import Asker
 from tests.middleware.cache_rig import url_of
+from tests.middleware.retry_server import mode
 
-__all__ = ["asker", "server", "side"]
+__all__ = ["asker", "mode", "server", "side"]
 
 
 @pytest.fixture

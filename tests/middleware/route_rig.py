@@ -11,9 +11,17 @@ from typing import Any
 
 from llmstack.middleware import Route
 from llmstack.middleware.route import HopAnswered, HopFailed
-from llmstack.testing import LocalServer, ScriptedTransport
+from llmstack.testing import LocalServer, ScriptedTransport, Status
 from llmstack.transports import OpenAITransport, Place
 from tests.core.side import KEY, Rig, Side
+
+ALL = ["a/*", "b/*", "c/*"]
+"""Any model, by each of a bench's transports."""
+
+
+def refused(status: int, code: str | None = None, message: str = "no", **more: Any) -> Status:
+    """An error answer."""
+    return Status(status, message, code=code, **more)
 
 
 def scripted(name: str, script: Iterable[Any] = (), *, default: Any = None) -> Any:
@@ -82,7 +90,7 @@ class Bench:
 
 def bench(
     side: Side,
-    targets: Any = ("a/*", "b/*", "c/*"),
+    targets: Any = ALL,
     scripts: Mapping[str, Iterable[Any]] | None = None,
     *,
     inner: Iterable[Any] = (),

@@ -1,68 +1,16 @@
-"""Answers that have to be JSON: told, refused, or asked for again."""
+"""Answers that have to be JSON: what does not fit is told or refused, and nothing else is looked at."""
 
-import json
 import pickle
-from typing import Any
 
 import openai
 import pydantic
 import pytest
 
-import llmstack
-from llmstack import OpenAI, Stack, hookimpl
-from llmstack.effects import emit
 from llmstack.errors import AnswerError
-from llmstack.events import AttemptFinished, IssuesFound
+from llmstack.events import IssuesFound
 from llmstack.middleware._validation.answer import AnswerCheck
-from llmstack.middleware._validation.sensitive import Sensitive
-from llmstack.testing import Status
 from tests.core.side import chunk, spoken, texts
-
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {"name": {"type": "string"}, "ages": {"type": "array", "items": {"type": "integer"}}},
-    "required": ["name", "ages"],
-    "additionalProperties": False,
-}
-FORMAT = {"type": "json_schema", "json_schema": {"name": "person", "schema": SCHEMA, "strict": True}}
-GOOD = '{"name": "Jane", "ages": [1]}'
-BAD = '{"name": "Jane", "ages": ["private"], "jane@example.com": 1}'
-NO_JSON = "Sure! Here is private: {"
-
-
-class Checking:
-    """A layer that checks answers, and redacts if it shall."""
-
-    name = "checking"
-
-    def __init__(self, mode: Any = "block", repair=0, sensitive=None):
-        self.check = AnswerCheck(mode, repair)
-        self.sensitive = sensitive or Sensitive("off")
-
-    @hookimpl
-    def llmstack_call(self, call, next):
-        """Check what comes restored."""
-
-        def inner(call):
-            redacted, vault = self.sensitive.redacted(call)
-            reply = yield from next(redacted)
-            return reply if vault is None else vault.restored(reply)
-
-        def tell(issues):
-            yield from emit(IssuesFound(call=call.info, issues=tuple(issues)))
-
-        return (yield from self.check.passed(call, inner, tell))
-
-
-def ask(side, rig, **more):
-    """One call for a person; the content, or the chunks' text."""
-    params = {"response_format": FORMAT, **more}
-
-    async def program():
-        answer = await side.do(rig.create(**params))
-        return texts(await side.read(answer)) if params.get("stream") else answer.choices[0].message.content
-
-    return side.run(program)
+from tests.middleware.answer_rig import BAD, FORMAT, GOOD, NO_JSON, Checking, ask, body, said
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -120,69 +68,6 @@ def test_a_warning_is_told_and_the_answer_passes(side, stream):
     ]
     assert all(issue.severity == "warn" for issue in event.issues)
     assert not rig.sent[0].hold
-
-
-@pytest.mark.parametrize("stream", [False, True])
-def test_a_bad_answer_is_asked_for_again_until_it_fits(side, stream):
-    """All attempts are in the books; the program sees the good answer only."""
-    rig = side.rig([Checking(repair=2)], [NO_JSON, BAD, GOOD])
-    assert ask(side, rig, stream=stream) == GOOD
-    assert rig.finished.attempts == 3
-    assert [event.outcome for event in rig.recorder.of(AttemptFinished)] == ["ok", "ok", "ok"]
-    assert rig.witness.reply.text == GOOD
-    messages = rig.sent[-1].params["messages"]
-    assert [message["role"] for message in messages] == ["user", "assistant", "user", "assistant", "user"]
-    assert [messages[1]["content"], messages[3]["content"]] == [NO_JSON, BAD]
-    assert '- $.ages[0] must be of type "integer"' in messages[-1]["content"]
-
-
-def test_when_all_repairs_fail_the_last_answer_is_in_the_error(side):
-    """After as many attempts as were allowed."""
-    rig = side.rig([Checking(repair=2)], [NO_JSON, NO_JSON, BAD, GOOD])
-    with pytest.raises(AnswerError) as caught:
-        ask(side, rig)
-    assert caught.value.reply is not None
-    assert caught.value.reply.text == BAD
-    assert rig.finished.attempts == 3
-    assert rig.finished.outcome != "ok"
-
-
-def test_repairing_alone_passes_the_last_answer(side):
-    """With the mode off nothing is said of what could not be repaired."""
-    rig = side.rig([Checking("off", repair=1)], [NO_JSON, BAD])
-    assert ask(side, rig) == BAD
-    assert rig.recorder.of(IssuesFound) == []
-
-
-def test_an_error_of_a_repair_is_the_program_s(side):
-    """As any error of the API."""
-    rig = side.rig([Checking(repair=1)], [BAD, Status(429)])
-    with pytest.raises(openai.RateLimitError):
-        ask(side, rig)
-
-
-def test_no_repair_is_begun_after_the_deadline(side):
-    """The answer that is there is the last."""
-
-    def slow(call):
-        rig.clock.advance(10)
-        return BAD
-
-    rig = side.rig([Checking(repair=5)], default=slow)
-    with pytest.raises(AnswerError), llmstack.options(deadline=15):
-        ask(side, rig)
-    assert rig.finished.attempts == 2
-
-
-def body(*choices: dict[str, Any]) -> dict[str, Any]:
-    """A chat completion."""
-    whole = [{"index": place, "finish_reason": "stop", **choice} for place, choice in enumerate(choices)]
-    return {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": whole}
-
-
-def said(content: Any, **more: Any) -> dict[str, Any]:
-    """A choice's message."""
-    return {"role": "assistant", "content": content, **more}
 
 
 TOOL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -246,37 +131,6 @@ def test_what_asks_for_no_json_is_not_looked_at(side):
     assert not rig.sent[0].hold
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("given", ["Who?", [{"role": "user", "content": "Who?"}]])
-def test_responses_are_repaired_too(side, given, stream):
-    """A plain input becomes a list; the answer and its problems follow."""
-    rig = side.rig([Checking(repair=1)], [BAD, GOOD])
-    asked = {"format": {"type": "json_schema", "name": "person", "schema": SCHEMA}}
-
-    async def program():
-        answer = await side.do(rig.client.responses.create(model="m", input=given, text=asked, stream=stream))
-        if not stream:
-            return answer.output_text
-        return (await side.read(answer))[-1].response.output_text
-
-    assert side.run(program) == GOOD
-    sent = rig.sent[-1].params["input"]
-    assert sent[:2] == [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": BAD}]
-    assert sent[2]["role"] == "user"
-
-
-def test_a_conversation_that_the_provider_keeps_gets_the_problems_only(side):
-    """The question and the answer are there already."""
-    rig = side.rig([Checking(repair=1)], [BAD, GOOD])
-    asked = {"format": {"type": "json_schema", "name": "person", "schema": SCHEMA}}
-
-    async def program():
-        return await side.do(rig.client.responses.create(model="m", input="Who?", text=asked, conversation="conv_1"))
-
-    assert side.run(program).output_text == GOOD
-    assert [item["role"] for item in rig.sent[-1].params["input"]] == ["user"]
-
-
 class Person(pydantic.BaseModel):
     """What is asked for."""
 
@@ -294,21 +148,6 @@ def test_a_pydantic_type_is_checked_like_its_schema(side):
         return await side.do(parse(model="m", messages=messages, response_format=Person))
 
     assert side.run(program).choices[0].message.parsed == Person(name="Jane", ages=[1])
-
-
-def test_a_repair_sends_placeholders_only(server):
-    """What is checked is the restored answer; what goes out again is redacted as the first question was."""
-    stack = Stack([Checking(repair=1, sensitive=Sensitive("off", "redact"))])
-    answers = iter(['{"name": "[EMAIL_1]"}', '{"name": "[EMAIL_1]", "ages": []}'])
-    server.script(lambda request: body({"message": said(next(answers))}))
-    client: Any = OpenAI(api_key="sk-test-not-a-key", base_url=server.base_url, stack=stack)
-    with client:
-        messages: Any = [{"role": "user", "content": "I am jane@example.com"}]
-        answer = client.chat.completions.create(model="m", messages=messages, response_format=FORMAT)
-    assert json.loads(answer.choices[0].message.content or "") == {"name": "jane@example.com", "ages": []}
-    assert len(server.requests) == 2
-    assert [b"jane@" in request.body for request in server.requests] == [False, False]
-    assert b"[EMAIL_1]" in server.requests[1].body
 
 
 @pytest.mark.parametrize("raw", ["with_raw_response", "with_streaming_response"])

@@ -2,46 +2,20 @@
 
 import gc
 import weakref
-from typing import Any
 
 import anyio
 import anyio.lowlevel
 import openai
 import pytest
 import tenacity
-import tenacity.asyncio as tenacity_asyncio
 
 import llmstack
-from llmstack import AsyncOpenAI, OpenAI, Stack
+from llmstack import AsyncOpenAI, Stack
 from llmstack.errors import RefusedError
-from llmstack.events import RetryScheduled, RetryStopped
-from llmstack.middleware import CircuitBreaker, Retry, RetryBudget
-from llmstack.testing import FakeClock, Recorder, ScriptedTransport, Status
-
-ASK: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
-
-
-ASYNC_PREDICATE: Any = tenacity_asyncio.retry_if_result(bool)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-
-
-class Bench:
-    """A client, its script, its clock and its events."""
-
-    def __init__(self, script, retry=None, **client):
-        self.transport = ScriptedTransport(script)
-        self.clock, self.recorder = FakeClock(), Recorder()
-        stack = Stack([retry or Retry(), self.recorder], transport=self.transport, clock=self.clock)
-        self.client = OpenAI(api_key="sk-test-not-a-key", stack=stack, **client)
-        self.aclient = AsyncOpenAI(api_key="sk-test-not-a-key", stack=stack, **client)
-
-    def ask(self, **more):
-        """One chat call."""
-        return self.client.chat.completions.create(**ASK, **more).choices[0].message.content
-
-
-def lost():
-    """A connection that broke."""
-    return openai.APIConnectionError(request=None)  # type: ignore[arg-type]
+from llmstack.events import RetryScheduled
+from llmstack.middleware import Retry
+from llmstack.testing import Recorder, ScriptedTransport, Status
+from tests.middleware.retry_rig import ASK, Bench, lost
 
 
 @pytest.mark.parametrize(
@@ -163,65 +137,6 @@ def test_a_wait_that_would_pass_the_deadline_is_not_begun():
     assert len(bench.transport.calls) == 2
 
 
-def test_less_than_one_attempt_is_refused():
-    """When the plugin is made."""
-    with pytest.raises(ValueError, match="attempts must be at least 1"):
-        Retry(attempts=0)
-
-
-def test_any_tenacity_stop_will_do():
-    """In place of the number of attempts; it reads the stack's clock."""
-    bench = Bench([Status(500)] * 9, Retry(stop=tenacity.stop_after_delay(10), wait=tenacity.wait_fixed(4)))
-    with pytest.raises(openai.InternalServerError):
-        bench.ask()
-    assert bench.clock.sleeps == [4.0, 4.0, 4.0]
-    assert [event.reason for event in bench.recorder.of(RetryStopped)] == ["attempts"]
-
-
-def test_a_number_given_to_the_client_goes_before_any_stop():
-    """The program that makes the calls knows best."""
-    bench = Bench([Status(500)] * 9, Retry(stop=tenacity.stop_never), max_retries=1)
-    with pytest.raises(openai.InternalServerError):
-        bench.ask()
-    assert len(bench.transport.calls) == 2
-
-
-def test_any_tenacity_predicate_may_judge_errors():
-    """In place of our own judgement, in both directions."""
-    retry = Retry(retry=tenacity.retry_if_exception_type(openai.BadRequestError))
-    bench = Bench([Status(400), "hello"], retry)
-    assert bench.ask() == "hello"
-    bench = Bench([Status(500)], retry)
-    with pytest.raises(openai.InternalServerError):
-        bench.ask()
-    assert len(bench.transport.calls) == 1
-
-
-def test_any_tenacity_predicate_may_judge_replies():
-    """An empty answer is asked for again."""
-    empty = tenacity.retry_if_result(lambda reply: not reply.text)
-    bench = Bench(["", "", "hello"], Retry(retry=empty))
-    assert bench.ask() == "hello"
-    assert [event.error for event in bench.recorder.of(RetryScheduled)] == [None, None]
-
-
-def test_the_last_reply_is_given_if_none_was_good_enough():
-    """It has been paid for."""
-    empty = tenacity.retry_if_result(lambda reply: not reply.text)
-    bench = Bench(["", ""], Retry(attempts=2, retry=empty))
-    assert bench.ask() == ""
-    assert [event.reason for event in bench.recorder.of(RetryStopped)] == ["attempts"]
-
-
-def test_no_predicate_is_asked_about_what_cannot_be_sent_again():
-    """A stream whose content has been delivered."""
-    asked = []
-    retry = Retry(retry=lambda state: not asked.append(state))
-    bench = Bench(["hello"], retry)
-    assert [chunk.choices[0].delta.content for chunk in bench.client.chat.completions.create(**ASK, stream=True)][1]
-    assert asked == []
-
-
 def test_an_error_code_that_is_a_status_is_judged_as_one():
     """Some compatible servers answer 200 and put the status into the body."""
     gone = {"error": {"message": "no such model", "code": 404}}
@@ -239,51 +154,6 @@ def test_a_strict_retry_takes_a_stream_that_just_stops_for_a_lost_connection():
     chunks = list(bench.client.chat.completions.create(**ASK, stream=True))
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "hello"
     assert len(bench.transport.calls) == 2
-
-
-def test_a_config_file_sets_budget_and_breaker(tmp_path):
-    """As tables inside the plugin's own."""
-    file = tmp_path / "llmstack.toml"
-    file.write_text(
-        """
-        plugins = ["retry"]
-        [retry]
-        attempts = 5
-        deadline = 20
-        budget = { capacity = 100, cost = 10 }
-        [retry.breaker]
-        failure_ratio = 0.8
-        """
-    )
-    retry = Stack.from_config(file).plugins["retry"]
-    assert (retry.attempts, retry.deadline) == (5, 20)
-    assert retry.budget == RetryBudget(capacity=100, cost=10)
-    assert retry.breaker == CircuitBreaker(failure_ratio=0.8)
-
-
-@pytest.mark.parametrize("option", ["deadline", "idle_timeout"])
-@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan")])
-def test_a_time_that_cannot_be_is_refused(option, seconds):
-    """When the plugin is made."""
-    with pytest.raises(ValueError, match=option):
-        Retry(**dict[str, Any]({option: seconds}))
-
-
-@pytest.mark.parametrize("option", ["wait", "stop", "retry"])
-@pytest.mark.parametrize("given", [5, ASYNC_PREDICATE])
-def test_what_is_no_plain_function_is_refused(option, given):
-    """When the plugin is made: an async predicate would always be true."""
-    with pytest.raises(TypeError, match=option):
-        Retry(**dict[str, Any]({option: given}))
-
-
-@pytest.mark.parametrize("delay", [float("inf"), float("nan")])
-def test_a_wait_without_end_is_none(delay):
-    """The error now."""
-    bench = Bench([Status(500)], Retry(wait=lambda _: delay))
-    with pytest.raises(openai.InternalServerError):
-        bench.ask()
-    assert bench.clock.sleeps == []
 
 
 def test_closing_an_unread_stream_waits_for_nothing():

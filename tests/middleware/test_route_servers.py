@@ -11,15 +11,14 @@ import anyio
 import pytest
 
 import llmstack
-from llmstack import Stack
 from llmstack.events import CallFinished
 from llmstack.middleware import Route
-from llmstack.middleware.route import HopAnswered, HopFailed
-from llmstack.testing import FakeClock, LocalServer, Recorder
-from tests.core.side import KEY, MESSAGES, Side, texts
+from llmstack.middleware.route import HopFailed
+from llmstack.testing import LocalServer
+from tests.core.side import Side
+from tests.middleware.route_program import Program
 from tests.middleware.route_rig import dead_url, servers, to
 
-ASK: dict[str, Any] = {"model": "gpt-5-mini", "messages": MESSAGES}
 TARGETS = ["dead/*", "limited/*", "well/*"]
 
 
@@ -43,36 +42,6 @@ def well(running: list[LocalServer]) -> LocalServer:
     """One that answers."""
     running[1].reset()
     return running[1]
-
-
-class Program:
-    """A program whose client goes by a route over real servers."""
-
-    def __init__(self, side: Side, route: Route) -> None:
-        self.side, self.route = side, route
-        self.clock, self.recorder = FakeClock(), Recorder()
-        self.stack = Stack([route, self.recorder], clock=self.clock)
-        kind: Any = llmstack.AsyncOpenAI if side.asynchronous else llmstack.OpenAI
-        # The address that it was made with is nobody's.
-        self.client = kind(api_key=KEY, base_url="http://nobody.invalid/v1", stack=self.stack)
-
-    async def ask(self, *, stream: bool = False) -> str:
-        """One chat; its text."""
-        got = await self.side.do(self.client.chat.completions.create(**ASK, stream=stream))
-        if stream:
-            return texts(await self.side.read(got))
-        text: str = got.choices[0].message.content
-        return text
-
-    async def close(self) -> None:
-        """Close client and stack."""
-        await self.side.do(self.client.close())
-        await self.stack.aclose() if self.side.asynchronous else self.stack.close()
-
-    @property
-    def answered(self) -> Counter[str]:
-        """How often each target has answered."""
-        return Counter(event.target for event in self.recorder.of(HopAnswered))
 
 
 def three(limited: LocalServer, well: LocalServer, **options: Any) -> Route:
@@ -215,92 +184,3 @@ def test_calls_are_distributed_as_configured(side: Side) -> None:
 
         side.run(calls)
         assert [server.count() for server in found] == [30, 20, 10]
-
-
-@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-def test_a_killed_server_rejoins(side: Side, stream: bool) -> None:  # noqa: FBT001
-    """Between its end and its return nobody sees an error; then it gets its share again."""
-    with servers(2) as (mortal, steady):
-        transports = {"mortal": to(mortal.base_url), "steady": to(steady.base_url)}
-        route = Route(
-            ["mortal/*", "steady/*"], transports=transports, strategy="round_robin", retries=0, failures=1, cooldown=30
-        )
-        program = Program(side, route)
-
-        async def calls() -> None:
-            async def ten() -> Counter[str]:
-                before = program.answered
-                for _ in range(10):
-                    await program.ask(stream=stream)
-                return program.answered - before
-
-            assert await ten() == {"mortal/*": 5, "steady/*": 5}
-            mortal.stop()
-            assert await ten() == {"steady/*": 10}
-            assert route.status()["mortal/*"].state == "cooling"
-            program.clock.advance(31)
-            assert await ten() == {"steady/*": 10}  # one of them was a probe in vain
-            mortal.start()
-            assert await ten() == {"steady/*": 10}
-            program.clock.advance(31)
-            assert await ten() == {"mortal/*": 5, "steady/*": 5}
-            assert [event.recovered for event in program.recorder.of(HopAnswered)].count(True) == 1
-            await program.close()
-
-        side.run(calls)
-        assert {event.outcome for event in program.recorder.of(CallFinished)} == {"ok"}
-
-
-def test_a_server_that_dies_in_the_midst_of_a_stream(side: Side) -> None:
-    """Before its first content the next one answers."""
-    with servers(2) as (mortal, steady):
-        route = Route(
-            ["mortal/*", "steady/*"], transports={"mortal": to(mortal.base_url), "steady": to(steady.base_url)}
-        )
-        program = Program(side, route)
-        mortal.next(fault="cut", after=1)
-
-        async def calls() -> None:
-            assert await program.ask(stream=True) == "You said: Say hello"
-            await program.close()
-
-        side.run(calls)
-        assert program.answered == {"steady/*": 1}
-
-
-@pytest.mark.parametrize("loop", ["asyncio", "trio"])
-@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-def test_a_server_that_is_killed_with_calls_under_way(loop: str, stream: bool) -> None:  # noqa: FBT001
-    """None of twenty callers sees an error, neither then nor when it is back."""
-    with servers(2) as (mortal, steady):
-        transports = {"mortal": to(mortal.base_url), "steady": to(steady.base_url)}
-        route = Route(["mortal/*", "steady/*"], transports=transports, strategy="least_busy", retries=0, cooldown=30)
-        program = Program(Side(loop), route)
-        held = mortal.gate(times=None)
-        answers: list[str] = []
-
-        async def ask() -> None:
-            answers.append(await program.ask(stream=stream))
-
-        async def twenty() -> None:
-            async with anyio.create_task_group() as group:
-                for _ in range(20):
-                    group.start_soon(ask)
-                await anyio.to_thread.run_sync(held.wait_reached)
-                await anyio.to_thread.run_sync(mortal.stop)
-
-        async def calls() -> None:
-            await twenty()
-            assert program.answered == {"steady/*": 20}
-            assert route.status()["mortal/*"].state == "cooling"
-            mortal.reset()
-            mortal.start()
-            program.clock.advance(31)
-            for _ in range(20):
-                await ask()
-            assert program.answered["mortal/*"] >= 5
-            await program.close()
-
-        program.side.run(calls)
-        assert answers == ["You said: Say hello"] * 40
-        assert {found.in_flight for found in route.status().values()} == {0}
