@@ -16,8 +16,8 @@ from llmstack.middleware import CircuitBreaker, Logging, Retry, Sentry
 from llmstack.testing import FakeClock, LocalServer, Recorder
 from tests.clients.calls import CALLS
 from tests.clients.differential import KEY, aobserve, observe
+from tests.clients.faults import FAULTS, STREAM_FAULTS, STREAMS, WHOLE
 from tests.clients.programs import SCRIPTS
-from tests.clients.test_failures import FAULTS, STREAM_FAULTS, STREAMS, WHOLE
 from tests.middleware.sentry_rig import Rig, sentry
 
 __all__ = ["sentry"]

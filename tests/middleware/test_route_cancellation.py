@@ -11,7 +11,7 @@ from llmstack.effects import drive
 from llmstack.middleware import Budget, CircuitBreaker, Retry, Route
 from llmstack.testing import LocalServer
 from tests.core.side import Rig, Side, trio_complains
-from tests.drivers.test_cancellation import WAYS, Program, Strikes, Way, closed_early, plain, read
+from tests.drivers.strikes import WAYS, Program, Strikes, Way, closed_early, plain, read
 from tests.middleware.route_rig import dead_url, to
 
 pytestmark = trio_complains

@@ -43,12 +43,19 @@ def to_azure_v1(server: LocalServer, **options: Any) -> AzureTransport:
     return AzureTransport(endpoint=server.azure_endpoint, api="v1", api_key=KEY, **options)
 
 
+SURFACES = pytest.mark.parametrize("way", [to_azure, to_azure_v1], ids=["deployments", "v1"])
+DEPLOYMENTS = {"gpt-5-mini": "prod-mini", "gpt-5*": "prod-big", "text-embedding-?": "vectors", "gpt-5-[ab]": "never"}
 WAYS = pytest.mark.parametrize("way", [to_openai, to_azure, to_azure_v1])
 
 
 def chat(text: str = "Hi", **more: Any) -> Any:
     """The arguments of a chat completion."""
     return {"model": "gpt-5-mini", "messages": [{"role": "user", "content": text}], **more}
+
+
+def everything(server: LocalServer) -> str:
+    """All that the server was sent."""
+    return " ".join(f"{request.path} {request.query} {request.headers} {request.body!r}" for request in server.requests)
 
 
 def client_of(transport: Any, **options: Any) -> llmstack.OpenAI:

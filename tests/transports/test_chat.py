@@ -19,7 +19,7 @@ from llmstack.testing import LocalServer, ScriptedTransport
 from llmstack.testing.local_server import REFUSAL_MARKER, TOOL_MARKER
 from llmstack.transports import ChatTransport
 from tests.clients.calls import chat
-from tests.core.side import Side
+from tests.core.side import Rig, Side
 from tests.transports.chat_rig import CHAT_PATH, MODEL, WEATHER, chat_rig, play, shape
 
 KEY = "sk-test-not-a-key"
@@ -149,53 +149,43 @@ def test_errors_are_the_sdks_own(
     play(side, program, rig)
 
 
+def assert_fails(side: Side, rig: Rig, error: type[Exception], match: str | None = None) -> None:
+    """A request for a response ends in this error."""
+
+    async def program() -> None:
+        with pytest.raises(error, match=match):
+            await side.do(rig.client.responses.create(model=MODEL, input="Hello"))
+
+    play(side, program, rig)
+
+
 @pytest.mark.parametrize("fault", ["html", "empty", "truncated_json", "wrong_shape"])
 def test_what_is_no_answer_is_an_error(side: Side, server: LocalServer, fault: Any) -> None:
     """Nothing can be made of it; what it said stays untold."""
     rig = chat_rig(side, server)
     server.next(fault=fault)
-
-    async def program() -> None:
-        with pytest.raises(openai.APIResponseValidationError, match=r"chat\.completions"):
-            await side.do(rig.client.responses.create(model=MODEL, input="Hello"))
-
-    play(side, program, rig)
+    assert_fails(side, rig, openai.APIResponseValidationError, match=r"chat\.completions")
 
 
 def test_an_answer_without_a_body_is_an_error(side: Side, server: LocalServer) -> None:
     """Whatever the status says."""
     rig = chat_rig(side, server)
     server.next(204, body="")
-
-    async def program() -> None:
-        with pytest.raises(openai.APIResponseValidationError, match="is empty"):
-            await side.do(rig.client.responses.create(model=MODEL, input="Hello"))
-
-    play(side, program, rig)
+    assert_fails(side, rig, openai.APIResponseValidationError, match="is empty")
 
 
 def test_an_error_with_status_200_is_that_error(side: Side, server: LocalServer) -> None:
     """With its message."""
     rig = chat_rig(side, server)
     server.next(fault="error_body")
-
-    async def program() -> None:
-        with pytest.raises(openai.APIError, match="The server had an error"):
-            await side.do(rig.client.responses.create(model=MODEL, input="Hello"))
-
-    play(side, program, rig)
+    assert_fails(side, rig, openai.APIError, match="The server had an error")
 
 
 def test_a_lost_connection_is_the_sdks_error(side: Side, server: LocalServer) -> None:
     """Before any answer."""
     rig = chat_rig(side, server)
     server.next(fault="close")
-
-    async def program() -> None:
-        with pytest.raises(openai.APIConnectionError):
-            await side.do(rig.client.responses.create(model=MODEL, input="Hello"))
-
-    play(side, program, rig)
+    assert_fails(side, rig, openai.APIConnectionError)
 
 
 def test_layers_see_a_response(side: Side, server: LocalServer) -> None:

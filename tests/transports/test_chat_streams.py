@@ -18,7 +18,7 @@ from llmstack.testing import LocalServer
 from llmstack.testing.local_server import REFUSAL_MARKER, TOOL_MARKER
 from llmstack.transports import ChatTransport, MemoryResponses
 from tests.core.side import Rig, Side, trio_complains
-from tests.drivers.test_cancellation import WAYS, Strikes, Way
+from tests.drivers.strikes import WAYS, Strikes, Way
 from tests.transports.chat_rig import CHAT_PATH, MODEL, WEATHER, chat_rig, play, shape
 
 pytestmark = trio_complains

@@ -13,8 +13,8 @@ from llmstack import Stack
 from llmstack.testing import LocalServer
 from tests.clients.calls import CALLS, Call
 from tests.clients.differential import KEY, Outcome, aobserve, assert_same, observe
+from tests.clients.faults import FAULTS, STREAM_FAULTS, STREAMS, WHOLE, WRAPS_ERRORS_OF_STREAMS
 from tests.clients.programs import SCRIPTS
-from tests.clients.test_failures import FAULTS, STREAM_FAULTS, STREAMS, WHOLE, WRAPS_ERRORS_OF_STREAMS
 from tests.transports.own_rig import AZURE_VERSION, OUTER, to_azure, to_azure_v1, to_openai
 
 pytestmark = [

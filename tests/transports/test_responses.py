@@ -15,10 +15,11 @@ from llmstack.events import CallFinished
 from llmstack.testing import LocalServer, Recorder
 from llmstack.testing.local_server import REFUSAL_MARKER, TOOL_MARKER
 from llmstack.transports import ResponsesTransport
-from tests.clients import programs
 from tests.clients.calls import CITY, MODEL, WEATHER, chat
 from tests.clients.calls import Call as Comparison
-from tests.clients.differential import KEY, Outcome, Program, aobserve, observe
+from tests.clients.differential import KEY, Items, Outcome, Program, Within, aobserve, observe
+from tests.clients.helper_programs import chat_parse, stream_as_context_manager, stream_left_early
+from tests.clients.program_steps import City
 from tests.transports.responses import client_of, stacks
 
 # The SDK's parsed models warn when they are written down, whatever they come from.
@@ -112,9 +113,7 @@ async def test_a_program_sees_the_same(name: str, mode: str) -> None:
         assert models(async_ours) == models(theirs)
 
 
-@pytest.mark.parametrize(
-    "program", [programs.chat_parse, programs.stream_left_early, programs.stream_as_context_manager]
-)
+@pytest.mark.parametrize("program", [chat_parse, stream_left_early, stream_as_context_manager])
 async def test_the_helpers_of_the_sdk_see_the_same(program: Program) -> None:
     """Parsing, streams left early, streams as context managers."""
     with LocalServer() as server:
@@ -130,13 +129,13 @@ def by_stream_helper(client: Any) -> Generator[Any, Any, Any]:
     """``chat.completions.stream``, with a type to parse into, with tools, and with parallel ones."""
 
     def read(stream: Any) -> Generator[Any, Any, Any]:
-        yield programs.Items(stream)
+        yield Items(stream)
         yield stream.get_final_completion()
 
     stream = client.chat.completions.stream
-    yield programs.Within(stream(**chat("Rome", response_format=programs.City)), read)
-    yield programs.Within(stream(**chat(f"{TOOL_MARKER} {TOOL_MARKER} Rome", tools=[WEATHER])), read)
-    yield programs.Within(stream(**chat(stream_options={"include_usage": True}, logprobs=True)), read)
+    yield Within(stream(**chat("Rome", response_format=City)), read)
+    yield Within(stream(**chat(f"{TOOL_MARKER} {TOOL_MARKER} Rome", tools=[WEATHER])), read)
+    yield Within(stream(**chat(stream_options={"include_usage": True}, logprobs=True)), read)
 
 
 async def test_the_stream_helper_sees_the_same() -> None:

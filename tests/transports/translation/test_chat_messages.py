@@ -5,26 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import openai
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from openai.types.responses import ResponseInputItemParam
-from pydantic import TypeAdapter
 
 from llmstack.transports._translation.chat_messages import input_items
 from llmstack.transports._translation.untranslatable import Losses, Untranslatable
+from tests.transports.translation.chat_items import LATE, items, valid
 
-VALID: TypeAdapter[Any] = TypeAdapter(list[ResponseInputItemParam])
 BREAKPOINT = {"prompt_cache_breakpoint": {"mode": "explicit"}}
-
-
-def items(*messages: Any) -> Any:
-    """The items of messages that lose nothing."""
-    losses = Losses()
-    found = input_items(list(messages), losses)
-    assert losses.settle("refuse") == ()
-    return found
 
 
 def spoken(role: str, content: Any) -> dict[str, Any]:
@@ -163,27 +150,6 @@ def test_a_part_is_translated(row):
     assert items({"role": "user", "content": [part]}) == [spoken("user", [expected])]
 
 
-def valid(found: list[dict[str, Any]]) -> None:
-    """Check items against the SDK's types, which validate lists only as they are read."""
-    for item in found:
-        # Required of a message by the types, since stored ones have them; the API takes messages without.
-        stored = item.get("role") == "assistant" and isinstance(item["content"], list)
-        _read(VALID.validate_python([{"id": "msg_1", "status": "completed", **item} if stored else item]))
-
-
-def _read(value: Any) -> None:
-    if isinstance(value, dict):
-        for entry in value.values():
-            _read(entry)
-    elif not isinstance(value, str) and hasattr(value, "__iter__"):
-        for entry in value:
-            _read(entry)
-
-
-# Early versions of the SDK ask for fields that later ones do not.
-LATE = tuple(int(number) for number in openai.__version__.split(".")[:2]) >= (3, 52)
-
-
 @pytest.mark.skipif(not LATE, reason="compares with the types of today")
 @pytest.mark.parametrize("row", MESSAGES)
 def test_items_are_what_the_sdks_types_say(row):
@@ -196,9 +162,6 @@ def test_items_are_what_the_sdks_types_say(row):
 def test_parts_are_what_the_sdks_types_say(row):
     """Sound has a type, which the messages' own does not list yet."""
     valid(items({"role": "user", "content": [PARTS[row][0]]}))
-
-
-# Losses --------------------------------------------------------------------------------------------------------------
 
 
 def test_a_name_has_no_counterpart():
@@ -234,72 +197,6 @@ def test_what_a_conversation_cannot_do_without_is_never_dropped(message, path):
     with pytest.raises(Untranslatable) as caught:
         losses.settle("warn")
     assert (caught.value.path, caught.value.droppable) == (path, False)
-
-
-# Any conversation ----------------------------------------------------------------------------------------------------
-
-texts = st.text(alphabet="abc \u20ac", min_size=1, max_size=8)
-parts = st.one_of(
-    texts.map(lambda text: {"type": "text", "text": text}),
-    texts.map(lambda text: {"type": "image_url", "image_url": {"url": text}}),
-    texts.map(lambda text: {"type": "file", "file": {"file_id": text}}),
-)
-calls = st.builds(
-    lambda name, text, custom: (
-        {"type": "custom", "custom": {"name": name, "input": text}}
-        if custom
-        else {"type": "function", "function": {"name": name, "arguments": text}}
-    ),
-    texts,
-    texts,
-    st.booleans(),
-)
-
-
-@st.composite
-def conversations(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Conversations as a program has them: each call of a tool is answered."""
-    messages: list[dict[str, Any]] = []
-    for turn in range(draw(st.integers(0, 4))):
-        role = draw(st.sampled_from(["system", "developer", "user"]))
-        messages.append(
-            {"role": role, "content": draw(texts if role != "user" else texts | st.lists(parts, max_size=3))}
-        )
-        made = [{"id": f"call_{turn}_{at}", **call} for at, call in enumerate(draw(st.lists(calls, max_size=3)))]
-        answer: dict[str, Any] = {"role": "assistant", "content": draw(st.none() | texts)}
-        if made:
-            answer["tool_calls"] = made
-        messages.append(answer)
-        messages += [{"role": "tool", "tool_call_id": call["id"], "content": draw(texts)} for call in made]
-    return messages
-
-
-@given(conversations())
-def test_nothing_that_was_said_is_lost_and_all_stays_in_order(messages):
-    """Whatever was said is there, and an output follows the call that it answers, of its own kind."""
-    found = items(*messages)
-    if LATE:
-        valid(found)
-    assert _strings(found) == _strings(messages)
-    kinds = {item["call_id"]: item["type"] for item in found if item["type"].endswith("_call")}
-    for item in found:
-        if item["type"].endswith("_output"):
-            assert item["type"] == f"{kinds[item['call_id']]}_output"
-
-
-_FIRST = ("id", "call_id", "tool_call_id", "content", "name")
-"""What is compared first of an object, as the order of its keys means nothing; then the rest."""
-
-
-def _strings(value: Any) -> list[str]:
-    """What was said and named, in order; without roles and types."""
-    if isinstance(value, dict):
-        ranked = [*(key for key in _FIRST if key in value), *(key for key in value if key not in _FIRST)]
-        kept = [value[key] for key in ranked if key not in ("type", "role", "detail")]
-        return [text for entry in kept for text in _strings(entry)]
-    if isinstance(value, list):
-        return [text for entry in value for text in _strings(entry)]
-    return [value] if isinstance(value, str) and value else []
 
 
 def test_paths_say_where_and_nothing_else():
