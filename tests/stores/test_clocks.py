@@ -18,14 +18,6 @@ def store(request, tmp_path):
 
 
 @pytest.fixture
-def ledger(store):
-    """Its ledger."""
-    found = store.ledger()
-    yield found
-    found.close()
-
-
-@pytest.fixture
 def in_file(tmp_path):
     """A ledger in a file."""
     found = open_store(f"sqlite:///{tmp_path}/llm.db").ledger()

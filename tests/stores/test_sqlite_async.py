@@ -10,14 +10,8 @@ import anyio.to_thread
 import pytest
 
 from llmstack.effects import adrive, drive
-from llmstack.stores import Granted, open_store
+from llmstack.stores import Granted
 from tests.stores.rows import BUCKET, entry, reservation, row
-
-
-@pytest.fixture
-def store(tmp_path):
-    """A store in a new file."""
-    return open_store(f"sqlite:///{tmp_path}/llm.db")
 
 
 @contextlib.asynccontextmanager
