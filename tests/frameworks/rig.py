@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -152,6 +152,11 @@ class Rig:
         assert costs == [event.cost for event in self.recorder.of(CostBooked)]
         (status,) = self.budget.status()
         assert (status.spent, status.reserved) == (sum(costs), 0)
+
+    async def assert_answered_twice(self, converse: Callable[[], Awaitable[Said]], *, streamed: bool) -> None:
+        """A conversation is answered, and the same again by the cache."""
+        self.assert_conversation(await converse(), streamed=streamed)
+        self.assert_repeated(await converse())
 
     def assert_repeated(self, said: Said) -> None:
         """After the same conversation again: the tool was called, the cache answered, nothing was sent or paid."""

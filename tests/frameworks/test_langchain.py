@@ -13,7 +13,7 @@ from llmstack.errors import BudgetExceededError
 from llmstack.middleware.budget import CostBooked
 from llmstack.testing import LocalServer
 from tests.frameworks.rig import PLAIN, QUESTION, SPENT, City, Rig, Said
-from tests.frameworks.ways import OWN_CHAT, OWN_RESPONSES, Way, every_way, plain_and_streamed
+from tests.frameworks.ways import OWN_CHAT, OWN_RESPONSES, Way, every_way, every_way_in_both_modes
 
 sync_and_async = pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 
@@ -61,8 +61,7 @@ async def converse(rig: Rig, **how: bool) -> Said:
     return Said([piece.text for piece in pieces if piece.text], tokens)
 
 
-@every_way
-@plain_and_streamed
+@every_way_in_both_modes
 @sync_and_async
 async def test_a_tool_is_called_and_its_result_told(
     server: LocalServer,
@@ -72,14 +71,13 @@ async def test_a_tool_is_called_and_its_result_told(
 ) -> None:
     """And the same again is answered by the cache."""
     async with Rig(server, way) as rig:
-        rig.assert_conversation(await converse(rig, asynchronous=asynchronous, streamed=streamed), streamed=streamed)
-        rig.assert_repeated(await converse(rig, asynchronous=asynchronous, streamed=streamed))
+        how = {"asynchronous": asynchronous, "streamed": streamed}
+        await rig.assert_answered_twice(lambda: converse(rig, **how), streamed=streamed)
 
 
 # The SDK's parsed models warn when they are written down, whatever they come from; langchain-openai writes them down.
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning")
-@every_way
-@plain_and_streamed
+@every_way_in_both_modes
 @sync_and_async
 async def test_an_answer_has_the_form_asked_for(
     server: LocalServer,

@@ -14,7 +14,7 @@ from llmstack.errors import BudgetExceededError, UnsupportedError
 from llmstack.testing import LocalServer
 from llmstack.transports import ChatTransport
 from tests.frameworks.rig import PLAIN, QUESTION, SPENT, City, Rig, Said
-from tests.frameworks.ways import OWN_CHAT, OWN_RESPONSES, Way, every_way, plain_and_streamed
+from tests.frameworks.ways import OWN_CHAT, OWN_RESPONSES, Way, every_way, every_way_in_both_modes
 from tests.transports.chat_rig import CHAT_PATH
 
 SERVED_BY_CHAT = OpenAIModelProfile(openai_supports_encrypted_reasoning_content=False)
@@ -57,22 +57,15 @@ def converse_and_wait(agent: Agent[None, Any], *, streamed: bool) -> Said:
     return said_by(stream, list(stream.stream_text(delta=True, debounce_by=None)))
 
 
-@every_way
-@plain_and_streamed
-async def test_an_agent_calls_its_tool_and_goes_on(
-    server: LocalServer,
-    way: Way,
-    streamed: bool,  # noqa: FBT001
-) -> None:
+@every_way_in_both_modes
+async def test_an_agent_calls_its_tool_and_goes_on(server: LocalServer, way: Way, streamed: bool) -> None:  # noqa: FBT001
     """And the same again is answered by the cache."""
     async with Rig(server, way) as rig:
         agent = agent_of(rig)
-        rig.assert_conversation(await converse(agent, streamed=streamed), streamed=streamed)
-        rig.assert_repeated(await converse(agent, streamed=streamed))
+        await rig.assert_answered_twice(lambda: converse(agent, streamed=streamed), streamed=streamed)
 
 
-@every_way
-@plain_and_streamed
+@every_way_in_both_modes
 def test_a_run_is_waited_for(server: LocalServer, way: Way, streamed: bool) -> None:  # noqa: FBT001
     """`run_sync` and `run_stream_sync`."""
     with Rig(server, way).looping() as rig:
@@ -81,13 +74,8 @@ def test_a_run_is_waited_for(server: LocalServer, way: Way, streamed: bool) -> N
         rig.assert_repeated(converse_and_wait(agent, streamed=streamed))
 
 
-@every_way
-@plain_and_streamed
-async def test_an_answer_has_the_form_asked_for(
-    server: LocalServer,
-    way: Way,
-    streamed: bool,  # noqa: FBT001
-) -> None:
+@every_way_in_both_modes
+async def test_an_answer_has_the_form_asked_for(server: LocalServer, way: Way, streamed: bool) -> None:  # noqa: FBT001
     """By the API's own structured output."""
     async with Rig(server, way) as rig:
         agent = agent_of(rig, output_type=NativeOutput(City))

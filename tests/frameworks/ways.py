@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pytest
 
 from llmstack import Transport
 from llmstack.testing import LocalServer
 from tests.transports import test_same_program as there
+
+T = TypeVar("T", bound=Callable[..., object])
 
 
 @dataclass(frozen=True)
@@ -44,3 +47,8 @@ RESPONSES = [
 
 every_way = pytest.mark.parametrize("way", [*CHAT, *RESPONSES], ids=str)
 plain_and_streamed = pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
+
+
+def every_way_in_both_modes(test: T) -> T:
+    """Each way, plain and streamed."""
+    return every_way(plain_and_streamed(test))
