@@ -1,4 +1,4 @@
-"""The SDK's resources with one name exchanged: the function that transforms a body.
+"""The SDK's resources with two names exchanged: the function that transforms a body, and what it is posted with.
 
 ``client.chat.completions.create`` is the SDK's own function, line by line, as are its arguments, checks and what comes
 after: it only finds another `maybe_transform` among its globals. The SDK's modules are left as they are, for whoever
@@ -16,6 +16,7 @@ from typing import Any, Final
 import openai
 
 from llmstack._wire.encode import BY_SDK, body_of
+from llmstack._wire.posting import post_of
 from llmstack._wire.sdk_hot import sdk_transform
 from llmstack._wire.superseded import peeled
 
@@ -46,8 +47,16 @@ def hastened(resource: type) -> Any:
     Returns:
         The subclass. Its methods are those of the class, at any time.
     """
-    own = {name: _Method(resource, name) for name in _METHODS if name in vars(resource)}
-    return type(resource.__name__, (resource,), {"__doc__": resource.__doc__, "__module__": __name__, **own})
+    own: dict[str, Any] = {name: _Method(resource, name) for name in _METHODS if name in vars(resource)}
+
+    initialized: Any = resource.__init__  # type: ignore[misc]
+
+    def begin(self: Any, client: Any) -> None:
+        initialized(self, client)
+        self._post = post_of(client)
+
+    own |= {"__doc__": resource.__doc__, "__module__": __name__, "__init__": begin}
+    return type(resource.__name__, (resource,), own)
 
 
 class _Method:
