@@ -6,7 +6,7 @@ from collections.abc import Collection
 from types import FunctionType
 from typing import Any
 
-__all__ = ["peeled"]
+__all__ = ["all_of", "peeled"]
 
 
 def peeled(function: Any, packages: Collection[str]) -> Any:
@@ -17,13 +17,27 @@ def peeled(function: Any, packages: Collection[str]) -> Any:
         packages: Import names, such as ``"sentry_sdk"``.
     """
     while packages and isinstance(function, FunctionType):
-        # Not its `__module__`: a wrapper that is well made has that of what it wraps.
-        home: str = function.__globals__.get("__name__", "")
-        inner = _inside(function) if home.partition(".")[0] in packages else None
+        inner = _inside(function) if _home(function) in packages else None
         if inner is None:
             break
         function = inner
     return function
+
+
+def all_of(functions: Collection[Any], packages: Collection[str]) -> bool:
+    """Whether functions are all from some packages, and there is any.
+
+    Args:
+        functions: They.
+        packages: Import names.
+    """
+    return bool(functions) and all(isinstance(one, FunctionType) and _home(one) in packages for one in functions)
+
+
+def _home(function: FunctionType) -> str:
+    """The package that a function is from. Not by its `__module__`: a good wrapper has that of what it wraps."""
+    name: str = function.__globals__.get("__name__", "")
+    return name.partition(".")[0]
 
 
 def _inside(wrapper: FunctionType) -> Any:

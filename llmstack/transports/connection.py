@@ -151,18 +151,27 @@ class LoopClient(openai.DefaultAsyncHttpxClient):
             return None
         return self if pool.client is None else pool.client
 
+    async def settle(self) -> None:
+        """Make sure that there is a client that sends from here, unless this one is closed."""
+        if not self._finished:
+            await self._pool()
+
     async def send(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
         """Send a request on a connection of this event loop; see ``httpx2.AsyncClient.send``."""
         if self._finished:
             raise RuntimeError(_CLOSED)
-        process = os.getpid()
-        pool = self._pools.get(current_key())
-        if pool is None or pool.process != process:
-            pool = await self._open(current_loop(), process)
+        pool = await self._pool()
         if pool.client is None:
             return await super().send(request, **how)
         _follow(pool.client, self)
         return await pool.client.send(request, **how)
+
+    async def _pool(self) -> _Pool:
+        process = os.getpid()
+        pool = self._pools.get(current_key())
+        if pool is None or pool.process != process:
+            pool = await self._open(current_loop(), process)
+        return pool
 
     async def _open(self, loop: Loop, process: int) -> _Pool:
         for key in [key for key in list(self._pools) if _has_ended(key)]:

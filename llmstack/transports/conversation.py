@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -20,7 +21,7 @@ from llmstack.transports.head import Head, head_of
 from llmstack.transports.lean import Line
 from llmstack.transports.prepared import Outgoing
 
-__all__ = ["READ", "converse", "extensions", "tell", "whole"]
+__all__ = ["READ", "converse", "extensions", "response_of", "tell", "whole"]
 
 READ: Final = 64 * 1024
 """Bytes read at once."""
@@ -88,7 +89,7 @@ def whole(line: Line, out: Outgoing, head: Head, received: bytes, started: float
             pieces.append(body.feed(piece))
         content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         elapsed = time.perf_counter() - started
-        response = LateResponse(partial(_response, line.stream, out, head, content, elapsed))
+        response = LateResponse(partial(response_of, out, head.fields, extensions(line.stream, head), content, elapsed))
         if "content-encoding" in head.headers:
             content = response.content
     except (MalformedError, httpx2.DecodingError):
@@ -98,19 +99,25 @@ def whole(line: Line, out: Outgoing, head: Head, received: bytes, started: float
     except BaseException:
         yield from line.drop()
         raise
-    tell(out, head)
+    tell(out, head.reason)
     yield from line.give_back() if head.keeps and not body.rest else line.drop()
     return Reply(content=content, headers=head.headers, native=response)
 
 
-def _response(stream: Any, out: Outgoing, head: Head, content: bytes, elapsed: float) -> httpx2.Response:
-    """The response as the HTTP library's object."""
+def response_of(
+    out: Outgoing, fields: Sequence[tuple[bytes, bytes]], about: dict[str, Any], content: bytes, elapsed: float
+) -> httpx2.Response:
+    """The response as the HTTP library's object.
+
+    Args:
+        out: What it answers.
+        fields: Its headers as they came.
+        about: What the HTTP library tells of it besides.
+        content: Its body as it came.
+        elapsed: Seconds that it took.
+    """
     response = httpx2.Response(
-        200,
-        headers=head.fields,
-        stream=httpx2.ByteStream(content),
-        request=out.request(),
-        extensions=extensions(stream, head),
+        200, headers=[*fields], stream=httpx2.ByteStream(content), request=out.request(), extensions=about
     )
     response.read()
     response.elapsed = timedelta(seconds=elapsed)
@@ -122,9 +129,8 @@ def extensions(stream: Any, head: Head) -> dict[str, Any]:
     return {"http_version": b"HTTP/1.1", "reason_phrase": head.reason, "network_stream": stream}
 
 
-def tell(out: Outgoing, head: Head) -> None:
+def tell(out: Outgoing, reason: bytes) -> None:
     """Log the request as the HTTP library does."""
     if _log.isEnabledFor(logging.INFO):
         like = out.kind.request
-        reason = head.reason.decode("ascii")
-        _log.info('HTTP Request: %s %s "%s %d %s"', like.method, like.url, "HTTP/1.1", 200, reason)
+        _log.info('HTTP Request: %s %s "%s %d %s"', like.method, like.url, "HTTP/1.1", 200, reason.decode("ascii"))

@@ -1,19 +1,17 @@
-"""An answer that is streamed over a borrowed connection."""
+"""An answer that is streamed past the HTTP client."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, NoReturn
 
 import httpx2
 
 from llmstack._core.transport import Watch
+from llmstack._wire.incoming import Joins
 from llmstack._wire.sdk import translated
-from llmstack.transports.arriving import Arriving
-from llmstack.transports.conversation import extensions
-from llmstack.transports.head import Head
-from llmstack.transports.lean import Line
 from llmstack.transports.prepared import Outgoing
 
 __all__ = ["Flowing", "flowing_response"]
@@ -25,13 +23,18 @@ class _Elsewhere(httpx2.SyncByteStream, httpx2.AsyncByteStream):
     elapsed: timedelta | None = None
 
 
-def flowing_response(line: Line, out: Outgoing, head: Head) -> httpx2.Response:
-    """The response of a stream, as the HTTP library's object."""
+def flowing_response(out: Outgoing, fields: Sequence[tuple[bytes, bytes]], about: dict[str, Any]) -> httpx2.Response:
+    """The response of a stream, as the HTTP library's object.
+
+    Args:
+        out: What it answers.
+        fields: Its headers as they came.
+        about: What the HTTP library tells of it besides.
+    """
     request = out.request()
     # Its own: the time-outs of one request may be changed.
     request.extensions["timeout"] = dict(request.extensions["timeout"])
-    more = extensions(line.stream, head)
-    return httpx2.Response(200, headers=head.fields, stream=_Elsewhere(), request=request, extensions=more)
+    return httpx2.Response(200, headers=[*fields], stream=_Elsewhere(), request=request, extensions=about)
 
 
 class Flowing:
@@ -39,7 +42,7 @@ class Flowing:
 
     __slots__ = ("_arriving", "_place", "_request", "_started", "native", "watch")
 
-    def __init__(self, arriving: Arriving, response: httpx2.Response, watch: Watch, started: float) -> None:
+    def __init__(self, arriving: Joins, response: httpx2.Response, watch: Watch, started: float) -> None:
         """Take over a connection.
 
         Args:

@@ -8,7 +8,7 @@ from typing import Final
 
 from llmstack.transports.chunked import Chunked, Sized
 
-__all__ = ["Head", "head_of"]
+__all__ = ["ODD", "Head", "head_of"]
 
 _status: Final = re.compile(rb"HTTP/1\.1 200 ([\t !-~]*)\r\n").match
 _fields: Final = re.compile(
@@ -16,7 +16,7 @@ _fields: Final = re.compile(
 ).findall
 """A header field of plain ASCII on a line of its own (RFC 9112, section 5); what else is allowed is left to others."""
 
-_ODD: Final = frozenset({"upgrade", "set-cookie", "trailer", "location"})
+ODD: Final = frozenset({"upgrade", "set-cookie", "trailer", "location"})
 """Headers that mean more than themselves: the SDK's HTTP client sees to them."""
 
 
@@ -64,7 +64,7 @@ def head_of(data: bytes) -> Head | None:
         headers[name] = f"{headers[name]}, {value.decode()}" if name in headers else value.decode()
     body = _body(headers)
     connection = headers.get("connection", "keep-alive").lower()
-    if body is None or connection not in ("keep-alive", "close") or not _ODD.isdisjoint(headers):
+    if body is None or connection not in ("keep-alive", "close") or not ODD.isdisjoint(headers):
         return None
     return Head(fields, headers, status[1], body, connection == "keep-alive", end + 4)
 

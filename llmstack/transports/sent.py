@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from llmstack._core.effects import Flow, Run
 from llmstack.transports.prepared import Outgoing
@@ -17,15 +17,15 @@ from llmstack.transports.prepared import Outgoing
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["Sent"]
-
-_sent: ContextVar[list[Sent] | None] = ContextVar("llmstack_sent", default=None)
+__all__ = ["Asked", "Sent"]
 
 
 class Sent:
     """What came of a request. In a ``with`` block, the same one that the SDK sends has the same fate."""
 
     __slots__ = ("_error", "_out", "_response", "_token")
+
+    _handed: ClassVar[ContextVar[list[Sent] | None]] = ContextVar("llmstack_sent", default=None)
 
     def __init__(self, out: Outgoing, response: Any = None, error: Exception | None = None) -> None:
         """Keep what came.
@@ -40,24 +40,24 @@ class Sent:
 
     def __enter__(self) -> Self:
         """Hand it to the next request."""
-        self._token = _sent.set([self])
+        self._token = self._handed.set([self])
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Let go of it."""
-        _sent.reset(self._token)
+        self._handed.reset(self._token)
         self._error = None  # its traceback leads here
 
-    @staticmethod
-    def take(request: httpx2.Request) -> Sent | None:
+    @classmethod
+    def take(cls, request: httpx2.Request) -> Sent | None:
         """What was handed to a request that is about to be sent; only once.
 
         Args:
             request: The request. If it is another than the one that was sent, nothing is.
         """
-        handed = _sent.get()
+        handed = cls._handed.get()
         return handed.pop() if handed and handed[0]._out.is_like(request) else None  # noqa: SLF001 - its own
 
     def result(self) -> Any:
@@ -81,3 +81,17 @@ class Sent:
         if response is not None:
             self._response = None
             yield Run(response.close, response.aclose, shield=True)
+
+
+class Asked(Sent):
+    """The same of a request that went over a session of aiohttp, for the HTTP client to go on from."""
+
+    __slots__ = ()
+
+    _handed = ContextVar("llmstack_asked", default=None)
+
+    def abandoned(self) -> Flow[None]:
+        """Close the connection if nobody went on with it."""
+        response, self._response = self._response, None
+        if response is not None:
+            yield Run(response.close, None)

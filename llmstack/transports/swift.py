@@ -14,7 +14,9 @@ from llmstack._core.reply import Reply
 from llmstack._core.transport import Incoming, Watch
 from llmstack._wire.incoming import HttpIncoming
 from llmstack.transports.arriving import Arriving
-from llmstack.transports.conversation import converse, tell, whole
+from llmstack.transports.asking import over_session
+from llmstack.transports.connection import LoopClient
+from llmstack.transports.conversation import converse, extensions, tell, whole
 from llmstack.transports.flowing import Flowing, flowing_response
 from llmstack.transports.handover import Handover
 from llmstack.transports.lean import Line, borrowed
@@ -48,10 +50,14 @@ def answered(
     out = outgoing(client, options, call.params) if call.raw != "stream" and takes_prepared(http) else None
     if out is None:
         return None
+    if type(http) is LoopClient and http.present() is None:
+        yield Run(http.settle, http.settle)
     superseded = client.llmstack_superseded if call.model else _NOTHING
     lines = None if call.raw or _log.isEnabledFor(logging.DEBUG) else lines_of(http, superseded)
     if lines is None:
         return (yield from _through(http, out, call, watch))
+    if not isinstance(lines, tuple):
+        return (yield from over_session(lines, out, call, watch))
     try:
         line = borrowed(*lines, out.kind.origin) or (yield from opened(*lines, out.kind.origin, out.timeouts))
     except Exception as error:  # noqa: BLE001 - the SDK meets it again
@@ -85,7 +91,7 @@ def _over(line: Line, out: Outgoing, call: Call, watch: Callable[[Any], Watch]) 
         return (yield from whole(line, out, head, received, started))
     if "content-encoding" in head.headers:
         return Handover(line, out, received)
-    tell(out, head)
-    response = flowing_response(line, out, head)
+    tell(out, head.reason)
+    response = flowing_response(out, head.fields, extensions(line.stream, head))
     arriving = Arriving(line, head, received[head.after :], response.request)
     return Flowing(arriving, response, watch(response), started)

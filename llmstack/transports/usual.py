@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpcore2
 import httpx2
@@ -14,6 +14,10 @@ from llmstack._wire.superseded import peeled
 from llmstack.transports.connection import LoopClient, ProcessClient
 from llmstack.transports.direct import AsyncLeanTransport, LeanTransport
 from llmstack.transports.lean import Spare
+from llmstack.transports.session import session_of
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
 
 __all__ = ["lines_of", "takes_prepared"]
 
@@ -35,16 +39,17 @@ _PATCHED = frozenset({"build_request", "handle_async_request", "handle_request",
 """The same on a single object."""
 
 
-def lines_of(http: Any, superseded: frozenset[str] = frozenset()) -> tuple[Any, Spare] | None:
-    """The pool of which an HTTP client would use a connection here, and those that were given back to it.
+def lines_of(http: Any, superseded: frozenset[str] = frozenset()) -> tuple[Any, Spare] | ClientSession | None:
+    """Where an HTTP client would get a connection here.
 
     Args:
         http: The HTTP client.
         superseded: Packages whose wrappers around its methods are passed over.
 
     Returns:
-        None if a request must go through the client: it is none of ours, it has been given hooks or proxies, or
-        somebody has put something of theirs into the HTTP library.
+        Its pool, and the connections that were given back to that; or its session, if it stands on aiohttp. None if a
+        request must go through the client: it is none of ours, it has been given hooks or proxies, or somebody has put
+        something of theirs into the HTTP library.
     """
     present = http.present() if type(http) in (ProcessClient, LoopClient) else None
     if present is None or not _as_ever(superseded):
@@ -52,13 +57,14 @@ def lines_of(http: Any, superseded: frozenset[str] = frozenset()) -> tuple[Any, 
     # What belongs to the client as a whole is the first one's, whatever process or loop this is.
     own: dict[str, Any] = vars(http)
     transport: Any = present._transport
-    lean = type(transport) in (LeanTransport, AsyncLeanTransport)
-    if not lean or own["_auth"] is not None or own["_mounts"] or present._mounts or any(own["_event_hooks"].values()):
+    if own["_auth"] is not None or own["_mounts"] or present._mounts or any(own["_event_hooks"].values()):
         return None
+    if not all(_PATCHED.isdisjoint(vars(one)) for one in (http, present, transport)):
+        return None
+    if type(transport) not in (LeanTransport, AsyncLeanTransport):
+        return session_of(transport, superseded)
     pool = transport._pool
-    if not all(_PATCHED.isdisjoint(vars(one)) for one in (http, present, transport, pool)):
-        return None
-    return pool, transport.llmstack_spare
+    return (pool, transport.llmstack_spare) if _PATCHED.isdisjoint(vars(pool)) else None
 
 
 def _as_ever(superseded: frozenset[str]) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from openai.resources.chat.completions import Completions
 
 from llmstack import AsyncOpenAI, OpenAI, Stack, hookimpl
-from llmstack._wire.superseded import peeled
+from llmstack._wire.superseded import all_of, peeled
 from llmstack.errors import RegistrationError
 from llmstack.events import Event
 from llmstack.testing import LocalServer, ScriptedTransport
@@ -57,6 +57,16 @@ def test_what_cannot_be_peeled_is_left() -> None:
     partial = functools.partial(plain)
     assert peeled(partial, {"functools"}) is partial
     assert told == []
+
+
+def test_listeners_are_a_packages_if_all_of_them_are() -> None:
+    """None at all are nobody's, and what is no function is somebody else's."""
+    acme, other = (wrapped(plain, package, []) for package in ("acme", "other"))
+    assert all_of([acme, acme], {"acme"})
+    assert all_of([acme, other], {"acme", "other"})
+    assert not all_of([acme, other], {"acme"})
+    assert not all_of([acme, len], {"acme"})
+    assert not all_of([], {"acme"})
 
 
 class Tracing:
