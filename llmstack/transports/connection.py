@@ -24,6 +24,12 @@ from llmstack._drivers.loop import Loop, current_key, current_loop
 from llmstack.transports.deadline import guarded
 from llmstack.transports.direct import leaned
 
+_LIMITS = httpx2.Limits(
+    max_connections=openai.DEFAULT_CONNECTION_LIMITS.max_connections,
+    max_keepalive_connections=openai.DEFAULT_CONNECTION_LIMITS.max_connections,
+    keepalive_expiry=openai.DEFAULT_CONNECTION_LIMITS.keepalive_expiry,
+)
+"""The SDK's, but that all connections are kept. It keeps 100: with more calls at once than that most would open one."""
 _CLOSED = "Cannot send a request, as the client has been closed."
 
 
@@ -34,6 +40,7 @@ def _like(client: httpx2.Client | httpx2.AsyncClient) -> dict[str, Any]:
         "timeout": client.timeout,
         "trust_env": client.trust_env,
         "max_redirects": client.max_redirects,
+        "limits": _LIMITS,
     }
 
 
@@ -52,7 +59,7 @@ class ProcessClient(openai.DefaultHttpxClient):
 
     def __init__(self) -> None:
         self._verify = httpx2.create_ssl_context()
-        super().__init__(verify=self._verify)
+        super().__init__(verify=self._verify, limits=_LIMITS)
         self._process = os.getpid()
         self._pools: dict[int, httpx2.Client] = {}
         leaned(self)
@@ -135,9 +142,9 @@ class LoopClient(openai.DefaultAsyncHttpxClient):
     def __init__(self, kind: type[httpx2.AsyncClient] = openai.DefaultAsyncHttpxClient) -> None:
         self._verify = httpx2.create_ssl_context()
         self._kind = kind
-        super().__init__(verify=self._verify)
+        super().__init__(verify=self._verify, limits=_LIMITS)
         if kind is not openai.DefaultAsyncHttpxClient:
-            made = kind(verify=self._verify)
+            made = kind(verify=self._verify, limits=_LIMITS)
             self._transport, self._mounts = made._transport, made._mounts
         self._pools: dict[object, _Pool] = {}
         # The loop whose connections are the client's own: under "home" once there is one.

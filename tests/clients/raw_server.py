@@ -36,6 +36,8 @@ class RawServer:
     url: str = ""
     tls: ssl.SSLContext | None = None
     accepted: int = 0
+    together: threading.Barrier | None = None
+    """If given, so many requests must have come before they are answered."""
 
     def serve(self, listener: socket.socket) -> None:
         """Take connections until the listener is closed."""
@@ -54,6 +56,8 @@ class RawServer:
             while (request := _request(connection)) is not None:
                 said = self.answers[min(len(self.requests), len(self.answers) - 1)]
                 self.requests.append(request)
+                if self.together is not None:
+                    self.together.wait(30)
                 for piece in said.pieces:
                     connection.sendall(piece)
                     if said.pause:
