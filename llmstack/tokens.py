@@ -172,12 +172,13 @@ def estimate_tokens(text: str) -> int:
         return 0
     cost = 0.0
     for piece in _PIECES.finditer(text):
-        cost += _COSTS[piece.lastgroup or "other"](piece.group())
+        kind = piece.lastgroup or "other"
+        # Most pieces are words, and of those only the length matters.
+        cost += _cost_of_word(piece.end() - piece.start()) if kind == "word" else _COSTS[kind](piece.group())
     return max(1, round(cost))
 
 
-def _cost_of_word(word: str) -> float:
-    length = len(word)
+def _cost_of_word(length: int) -> float:
     if length < len(_WORD_COST):
         return _WORD_COST[length]
     return length / 4.5 if length < _NO_WORD else length / 2.2
@@ -198,7 +199,6 @@ def _cost_of_letter(letter: str) -> float:
 
 
 _COSTS: Final[dict[str, Callable[[str], float]]] = {
-    "word": _cost_of_word,
     "digits": lambda piece: ceil(len(piece) / 3) if piece[0] != " " else 1 + ceil((len(piece) - 1) / 3),
     "punctuation": lambda piece: 1.0 if len(piece) <= 2 else len(piece) / 2.2,  # noqa: PLR2004 - a pair is one token
     "space": lambda _: 1.0,
@@ -259,8 +259,11 @@ def cache_directory() -> Path | None:
     """Where tiktoken keeps its files, as its own ``load.py`` decides; None if it is told to keep none."""
     for variable in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR"):
         if variable in os.environ:
-            return Path(os.environ[variable]) if os.environ[variable] else None
-    return Path(tempfile.gettempdir()) / "data-gym-cache"
+            return _path(os.environ[variable]) if os.environ[variable] else None
+    return _path(tempfile.gettempdir(), "data-gym-cache")
+
+
+_path: Final = cache(Path)
 
 
 _lock = threading.Lock()

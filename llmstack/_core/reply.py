@@ -25,7 +25,6 @@ class Reply:
     Attributes:
         status: HTTP status, 200 if the reply did not come by HTTP.
         headers: Response headers, names in lower case.
-        complete: False if the reply was cut short: the stream broke, or the program stopped reading.
         cached: True if the reply did not come from the provider now.
         events: The events of a streamed reply as they came, to be replayed; None if it was not streamed.
         native: What the transport got (such as an ``httpx2.Response``); None once the content was changed.
@@ -36,10 +35,10 @@ class Reply:
 
     __slots__ = (
         "_body",
+        "_complete",
         "_content",
         "_usage",
         "cached",
-        "complete",
         "events",
         "headers",
         "native",
@@ -50,13 +49,13 @@ class Reply:
 
     status: int
     headers: Mapping[str, str]
-    complete: bool
     cached: bool
     events: Sequence[Any] | None
     native: Any
     no_store: bool
     pace: Pace | None
     _body: Any
+    _complete: bool | Callable[[], bool]
     _content: bytes | None
     _usage: Any
 
@@ -67,7 +66,7 @@ class Reply:
         content: bytes | None = None,
         status: int = 200,
         headers: Mapping[str, str] = NO_HEADERS,
-        complete: bool = True,
+        complete: bool | Callable[[], bool] = True,
         cached: bool = False,
         events: Sequence[Any] | None = None,
         native: Any = None,
@@ -82,7 +81,7 @@ class Reply:
             content: The JSON text, instead of `body`.
             status: HTTP status.
             headers: Response headers.
-            complete: False if the answer was cut short.
+            complete: False if the answer was cut short; or a function that tells it when first asked.
             cached: True if it did not come from the provider now.
             events: The streamed events it was put together from.
             native: What the transport got.
@@ -102,7 +101,7 @@ class Reply:
         put(self, "_usage", usage)
         put(self, "status", status)
         put(self, "headers", headers)
-        put(self, "complete", complete)
+        put(self, "_complete", complete)
         put(self, "cached", cached)
         put(self, "events", events)
         put(self, "native", native)
@@ -118,6 +117,13 @@ class Reply:
         """Shape only, never the content."""
         flags = "".join(f" {name}" for name, on in (("cached", self.cached), ("incomplete", not self.complete)) if on)
         return f"<Reply {self.status}{flags}>"
+
+    @property
+    def complete(self) -> bool:
+        """False if the reply was cut short: the stream broke, or the program stopped reading."""
+        if callable(self._complete):
+            object.__setattr__(self, "_complete", self._complete())
+        return cast("bool", self._complete)
 
     @property
     def body(self) -> Any:
@@ -194,7 +200,7 @@ class Reply:
             content=None if changed else self._content,
             status=self.status if status is None else status,
             headers=self.headers if headers is None else headers,
-            complete=self.complete if complete is None else complete,
+            complete=self._complete if complete is None else complete,
             cached=self.cached if cached is None else cached,
             events=None if changed else self.events,
             native=None if changed else self.native,

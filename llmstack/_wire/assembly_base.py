@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any, Final
 
 from llmstack._wire.jsontext import MALFORMED, parse
@@ -168,14 +169,11 @@ class Assembly(ABC):
 
     def _values(self) -> list[dict[str, Any]]:
         """Parse the kept events; whatever is not an object is left out."""
-        values: list[dict[str, Any]] = []
-        for event in self._events:
-            if event.data.startswith("[DONE]"):
-                break
-            value = self._object(event)
-            if value is not None:
-                values.append(value)
-        return values
+        return [value for event in self._read() if (value := self._object(event)) is not None]
+
+    def _read(self) -> Iterator[ServerSentEvent]:
+        """The kept events that the SDK reads."""
+        return takewhile(lambda event: not event.data.startswith("[DONE]"), self._events)
 
     # what differs from endpoint to endpoint
 

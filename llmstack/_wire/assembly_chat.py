@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 from llmstack._wire.assembly_base import LIMIT, Assembly
 from llmstack._wire.chunk import objects
-from llmstack._wire.delta import accumulate, joined
+from llmstack._wire.delta import Pieces, accumulate, joined
+from llmstack._wire.repeated import Repeated
 from llmstack._wire.sse import ServerSentEvent
 
 __all__ = ["ChatAssembly", "ChoicesAssembly"]
@@ -64,14 +65,41 @@ class ChoicesAssembly(Assembly):
             self._finished[index] = self._finished.get(index, False) or choice.get("finish_reason") is not None
 
     def _merge(self) -> dict[str, Any] | None:
-        chunks = self._values()
-        if not chunks:
-            return None
         gathered: dict[int, dict[str, Any]] = {}
-        for choice in choices_of(chunks):
-            self._gather(gathered.setdefault(index_of(choice), {}), choice)
+        heads = self._heads(gathered)
         choices = [self._choice(index, gathered[index]) for index in sorted(gathered)]
-        return envelope(self.kind, chunks, choices)
+        return envelope(self.kind, heads, choices) if heads else None
+
+    def _heads(self, gathered: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
+        """Add up the choices of the kept events, in the order in which they came.
+
+        Parameters:
+            gathered: Where to, by their index.
+
+        Returns:
+            The chunks without their choices, and without what is meant to be thrown away; one for all that are equal,
+            as nearly all are.
+        """
+        heads: list[dict[str, Any]] = []
+        repeated, pieces = Repeated(), Pieces()
+        for event in self._read():
+            data = event.data
+            if (text := repeated.text(data)) is not None:
+                pieces.append(text)
+                continue
+            chunk = self._object(event)
+            if chunk is None:
+                continue
+            learnt = repeated.learn(data, chunk)
+            for choice in objects(chunk.pop("choices", None)):
+                total = gathered.setdefault(index_of(choice), {})
+                self._gather(total, choice)
+                if learnt:
+                    pieces = total["message"]["content"]
+            chunk.pop("obfuscation", None)
+            if not heads or chunk != heads[-1]:
+                heads.append(chunk)
+        return heads
 
     @abstractmethod
     def _carries(self, choice: dict[str, Any]) -> bool:
@@ -139,27 +167,6 @@ def _call(call: dict[str, Any]) -> dict[str, Any]:
         call["function"] = {"name": "", "arguments": "", **function}
         call.setdefault("type", "function")
     return call
-
-
-def choices_of(chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Take the choices out of the chunks.
-
-    Parameters:
-        chunks: The chunks, from which the choices, and what is meant to be thrown away, are removed; and so are all
-            but one of those that then are equal, as nearly all are.
-
-    Returns:
-        The choices, in the order in which they came.
-    """
-    choices: list[dict[str, Any]] = []
-    heads: list[dict[str, Any]] = [{}]
-    for chunk in chunks:
-        choices += objects(chunk.pop("choices", None))
-        chunk.pop("obfuscation", None)
-        if chunk != heads[-1]:
-            heads.append(chunk)
-    chunks[:] = heads
-    return choices
 
 
 def envelope(kind: str, chunks: list[dict[str, Any]], choices: list[dict[str, Any]]) -> dict[str, Any]:

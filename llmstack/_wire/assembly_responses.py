@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from llmstack._wire.assembly_base import LIMIT, Assembly
+from llmstack._wire.jsontext import is_json
 from llmstack._wire.partial_response import partial
 from llmstack._wire.sse import ServerSentEvent
 
@@ -64,12 +65,12 @@ class ResponsesAssembly(Assembly):
         return None
 
     def _merge(self) -> dict[str, Any] | None:
-        values = self._values()
         if self._last is None:
-            return partial(values)
+            return partial(self._values())
         if not isinstance(self._last.get("output"), list):
             # Seen in the wild, and mended by the SDK in the same way: the items are in their own events only.
-            return {**self._last, "output": (partial(values) or {}).get("output", [])}
+            return {**self._last, "output": (partial(self._values()) or {}).get("output", [])}
+        self._failed = self._failed or not all(is_json(event.data) for event in self._read())
         return self._last
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from pydantic_core import from_json
+from pydantic_core import SchemaValidator, core_schema, from_json
 
-__all__ = ["MALFORMED", "parse", "write"]
+__all__ = ["MALFORMED", "is_json", "parse", "write"]
 
 MALFORMED: Final = object()
 """What `parse` returns for text that is not JSON; never equal to a JSON value."""
+
+_object: Final = SchemaValidator(core_schema.typed_dict_schema({}, extra_behavior="ignore")).validate_json
+"""Takes the text of any JSON object, and makes nothing of it."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -32,6 +35,22 @@ def parse(text: str) -> Any:
             return json.loads(text)
         except (ValueError, RecursionError):
             return MALFORMED
+
+
+def is_json(text: str) -> bool:
+    """Tell whether a text is JSON, for an object in half the time of `parse`.
+
+    Parameters:
+        text: The text.
+
+    Returns:
+        True if `parse` would give a value.
+    """
+    try:
+        _object(text)
+    except (ValueError, TypeError):
+        return parse(text) is not MALFORMED
+    return True
 
 
 def write(value: Any) -> str:

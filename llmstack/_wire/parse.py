@@ -39,7 +39,9 @@ class Parser:
             content: JSON text.
         """
         # `construct` takes the fields as keyword arguments, and some names are those of its own.
-        if b"_fields_set" in content or b"__cls" in content or (b"\\u00" in content and _escaped_ascii(content)):
+        if b'"_' in content and (b"_fields_set" in content or b"__cls" in content):
+            return UNPARSED
+        if b"\\u00" in content and _escaped_ascii(content):
             return UNPARSED
         try:
             return self._json(content)
@@ -52,9 +54,10 @@ class Parser:
         Args:
             data: JSON text.
         """
-        if '"error"' in data or "_fields_set" in data or "__cls" in data:
+        # A search for fewer characters first: these run for each chunk of each stream.
+        if '"error"' in data or ('"_' in data and ("_fields_set" in data or "__cls" in data)):
             return UNPARSED
-        if "\\u00" in data and _escaped_ascii_text(data):
+        if "\\" in data and "\\u00" in data and _escaped_ascii_text(data):
             return UNPARSED
         try:
             return self._json(data)

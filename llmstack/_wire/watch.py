@@ -11,7 +11,7 @@ from llmstack._core.reply import Reply
 from llmstack._core.usage import Usage
 from llmstack._wire.assembly import assembly
 from llmstack._wire.fault import bad_event, bare_response, cut_short, no_stream
-from llmstack._wire.jsontext import MALFORMED, parse
+from llmstack._wire.jsontext import is_json
 from llmstack._wire.request import bare_request
 from llmstack._wire.sse import Decoder, ServerSentEvent
 
@@ -122,8 +122,7 @@ class EventWatch:
     def _is_bad(self, event: ServerSentEvent) -> bool:
         """Whether the SDK would fail to read an event."""
         self._stopped = self._stopped or event.data.startswith("[DONE]")
-        # The assembly reads only what may matter to it, so nothing is read twice once content has come.
-        return not self._stopped and parse(event.data) is MALFORMED
+        return not self._stopped and not is_json(event.data)
 
     def _finished(self) -> bool:
         seen = self._assembly
@@ -164,7 +163,7 @@ class EventWatch:
             seen.body,
             status=self._status,
             headers=self._headers,
-            complete=self._failure is None and not self._cut and seen.complete(),
+            complete=False if self._failure is not None or self._cut else seen.complete,
             events=seen.events(),
             usage=lambda: Usage.from_json(seen.usage()),
         )

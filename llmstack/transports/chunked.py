@@ -65,11 +65,14 @@ class Chunked:
                 self._wait(data, at)
                 at = end
                 break
-            size = int(found[1], 16)
-            if size:
-                at, left = found.end(), size + 2
+            size, start = int(found[1], 16), found.end()
+            if not size:
+                at = self._finish(data, at, start)
+            elif data.startswith(_LINE_END, start + size):  # all of it is here, as it mostly is
+                pieces.append(data[start : start + size])
+                at = start + size + 2
             else:
-                at = self._finish(data, at, found.end())
+                at, left = start, size + 2
         self._left = left
         if self.done:
             self.rest = data[at:]
