@@ -63,8 +63,11 @@ async def arun(flow: Flow[T], clock: Clock) -> T:
 
 async def _performed(effect: Effect, clock: Clock, interruption: BaseException | None) -> Any:
     """Perform an effect, shielded if it asks for that or comes after an interruption."""
-    if type(effect) is Run and effect.async_fn is None:
-        return effect.sync_fn()
+    if type(effect) is Run:
+        if effect.async_fn is None:
+            return effect.sync_fn()
+        if interruption is None and not effect.shield:
+            return await effect.async_fn()
     if isinstance(interruption, GeneratorExit):
         # Somebody destroys this coroutine instead of cancelling its task: it cannot await any more.
         raise interruption

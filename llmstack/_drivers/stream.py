@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from functools import partial
+from itertools import chain
 from typing import Any, Generic, Self, TypeVar, cast
 
 import openai
@@ -100,6 +101,17 @@ class _Parsed:
 
     def __aiter__(self) -> Self:
         return self
+
+    def ready(self) -> Any:
+        """The next chunk if it has arrived, and nothing is odd about it; else `UNPARSED`."""
+        if self._loop is not None and not self._running:
+            _, tap, chunks = self._loop
+            for event in tap.pending:
+                chunk = UNPARSED if event.data.startswith("[DONE]") else chunks.parse(event)
+                if chunk is UNPARSED:
+                    tap.pending = chain((event,), tap.pending)
+                return chunk
+        return UNPARSED
 
     async def __anext__(self) -> Any:
         if self._loop is None:
@@ -220,6 +232,16 @@ class AsyncStream(openai.AsyncStream[T], Generic[T]):
     def __aiter__(self) -> AsyncIterator[T]:
         """The chunks."""
         return self
+
+    async def __anext__(self) -> T:
+        """The next chunk."""
+        iterator = self._iterator
+        if type(iterator) is _Parsed:
+            # Most chunks came with others, and need not be waited for.
+            chunk = iterator.ready()
+            if chunk is not UNPARSED:
+                return chunk  # type: ignore[no-any-return]
+        return await iterator.__anext__()
 
     async def close(self) -> None:
         """Stop reading: the connection goes back and the layers hear of it. May be called again."""
