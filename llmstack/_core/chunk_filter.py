@@ -18,6 +18,10 @@ class ChunkFilter(Protocol):
     If it has a method ``start()`` as well, that is run while the request is being sent; it may be a flow. A method
     ``other(value)``, which may be one too, is shown what is no chunk and passes all the same: errors, and events whose
     data is no JSON object. What it raises ends the stream before that is delivered.
+
+    A method ``skim(data)`` saves most chunks from being parsed: it is given the JSON text of one, and returns the text
+    to deliver in its place, mostly the same; None if it has to be fed. It is asked only if all filters of the stream
+    have one, and not where the text has ``"error"`` in it.
     """
 
     def feed(self, chunk: Chunk, /) -> Sequence[Chunk] | Flow[Sequence[Chunk]]:

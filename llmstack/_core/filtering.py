@@ -15,6 +15,8 @@ from llmstack._core.transport import ServerEvent
 
 _DONE = "[DONE]"
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 @dataclass(frozen=True, slots=True)
 class SignedFactory:
@@ -39,7 +41,7 @@ def sign_filters(call: Call, plugin: str) -> Call:
 class Filters:
     """The chunk filters of one send, innermost first, over server-sent events."""
 
-    __slots__ = ("_call", "_chain", "_ended")
+    __slots__ = ("_call", "_chain", "_ended", "_skims")
 
     def __init__(self, call: Call) -> None:
         """Make the filters that the call's layers asked for, fresh for this send.
@@ -56,6 +58,9 @@ class Filters:
                 self._chain.append((plugin, factory(call)))
             except Exception as error:  # noqa: BLE001 - it gets a name
                 self._name(plugin, error)
+        skims: list[tuple[str | None, Any]] = [(plugin, getattr(made, "skim", None)) for plugin, made in self._chain]
+        # If one of them needs the chunks, they are parsed, and the others may as well have them.
+        self._skims = skims if all(skim is not None for _, skim in skims) else None
 
     def start(self) -> Flow[None] | None:
         """What the filters have to do while the request is being sent; None if nothing."""
@@ -86,6 +91,10 @@ class Filters:
                 out += yield from self._flush(event)
                 out.append(event)
                 continue
+            skimmed = self._skim(event.data)
+            if skimmed is not None:
+                out.append(event if skimmed is event.data else _like(event, skimmed))
+                continue
             try:
                 chunk = event.json()
             except ValueError:
@@ -99,6 +108,22 @@ class Filters:
         if last:
             out += yield from self._flush(None)
         return out
+
+    def _skim(self, data: str) -> str | None:
+        """What to deliver of an event if all filters can tell without its chunk; None if one cannot."""
+        if self._skims is None or '"error"' in data:  # which is no chunk, perhaps
+            return None
+        text: Any = data
+        for plugin, skim in self._skims:
+            try:
+                text = skim(text)
+            except Exception as error:  # noqa: BLE001 - it gets a name
+                self._name(plugin, error)
+            if text is None:
+                return None
+            if not isinstance(text, str):
+                self._name(plugin, TypeError(f"skim returned {type(text).__name__} instead of a text or None"))
+        return cast("str", text)
 
     def _show(self, value: Any) -> Flow[None]:
         """Show what is no chunk, and passes as it is, to the filters that want to see it."""
@@ -165,6 +190,12 @@ def _plugin(factory: Callable[[Call], ChunkFilter]) -> str | None:
     return factory.plugin if isinstance(factory, SignedFactory) else None
 
 
+def _like(event: ServerEvent, data: str) -> ServerEvent:
+    from llmstack._wire.sse import ServerSentEvent
+
+    return ServerSentEvent(event=event.event, data=data)
+
+
 def _as_events(like: ServerEvent | None, chunks: Sequence[Chunk]) -> list[ServerEvent]:
     from llmstack._wire.sse import ServerSentEvent
 
@@ -174,6 +205,5 @@ def _as_events(like: ServerEvent | None, chunks: Sequence[Chunk]) -> list[Server
         kind = chunk.get("type")
         # Responses name their events by the type of the data; a rewritten one must agree with its name.
         event = kind if name is not None and isinstance(kind, str) else name
-        text = json.dumps(dict(chunk), ensure_ascii=False, separators=(",", ":"))
-        events.append(ServerSentEvent(event=event, data=text))
+        events.append(ServerSentEvent(event=event, data=_encode(dict(chunk))))
     return events

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 STREAMS_USAGE_ON_REQUEST = frozenset({"chat.completions", "completions"})
 """Endpoints whose streams tell the usage only if ``stream_options.include_usage`` asks for it; Responses always do."""
@@ -19,6 +20,14 @@ def asking_for_usage(params: Mapping[str, Any]) -> dict[str, Any]:
     """The ``stream_options`` that ask for it, other options kept."""
     options = params.get("stream_options")
     return {**(options if isinstance(options, Mapping) else {}), "include_usage": True}
+
+
+_NAME: Final = '"usage"'
+_NOTHING: Final = re.compile(
+    r',\s*"usage"\s*:\s*null(?=(?:\s*,\s*"\w+"\s*:\s*(?:"[^"\\]*"|null|true|false|-?[0-9.]+))*\s*\}\s*$)'
+)
+"""A usage that says nothing, as each chunk but the last has it. What follows it closes one object and opens none, so it
+is the chunk's own."""
 
 
 class HideUsage:
@@ -37,6 +46,15 @@ class HideUsage:
         if chunk["usage"] is not None and not chunk.get("choices"):
             return []
         return [{name: value for name, value in chunk.items() if name != "usage"}]
+
+    def skim(self, data: str) -> str | None:
+        """The text without a usage that says nothing; None if that cannot be told from the text."""
+        if "\\u00" in data:  # a letter of the name may be written so
+            return None
+        if _NAME not in data:
+            return data
+        text, cut = _NOTHING.subn("", data, count=1)
+        return text if cut and _NAME not in text else None
 
     def end(self) -> Sequence[Mapping[str, Any]]:
         """Nothing is kept back."""
