@@ -47,7 +47,8 @@ def _chat() -> Any:
     return {**_HEAD, "object": "chat.completion", "choices": [choice], "usage": _USAGE}
 
 
-def _chat_chunks() -> list[bytes]:
+def _chat_chunks(*, usage: bool) -> list[bytes]:
+    """The events of a stream; with the usage if ``stream_options.include_usage`` asks for it."""
     deltas: list[dict[str, str]] = [
         {"role": "assistant", "content": ""},
         *({"content": "word "} for _ in range(WORDS)),
@@ -57,9 +58,15 @@ def _chat_chunks() -> list[bytes]:
     for i, delta in enumerate(deltas):
         end = "stop" if i == len(deltas) - 1 else None
         choice = {"index": 0, "delta": delta, "finish_reason": end, "logprobs": None}
-        chunk = {**_HEAD, "object": "chat.completion.chunk", "choices": [choice]}
-        events.append(f"data: {json.dumps(chunk)}\n\n".encode())
+        events.append(_chat_chunk([choice], {"usage": None} if usage else {}))
+    if usage:
+        events.append(_chat_chunk([], {"usage": _USAGE}))
     return [*events, b"data: [DONE]\n\n"]
+
+
+def _chat_chunk(choices: list[Any], more: dict[str, Any]) -> bytes:
+    chunk = {**_HEAD, "object": "chat.completion.chunk", "choices": choices, **more}
+    return f"data: {json.dumps(chunk)}\n\n".encode()
 
 
 def _response(status: str, output: list[Any]) -> dict[str, Any]:
@@ -141,8 +148,14 @@ WHOLE = {
     b"/responses": _whole(_response("completed", [_message("word " * WORDS)])),
     b"/embeddings": _whole(_embeddings()),
 }
-STREAMS = {b"/chat/completions": _chat_chunks(), b"/responses": _response_events()}
-EVENTS = {path.decode(): len(events) for path, events in STREAMS.items()}
+STREAMS = {
+    (b"/chat/completions", False): _chat_chunks(usage=False),
+    (b"/chat/completions", True): _chat_chunks(usage=True),
+    (b"/responses", False): _response_events(),
+}
+"""The events of streams, by their path and by whether the request asks for the usage."""
+EVENTS = {path.decode(): len(events) for (path, usage), events in STREAMS.items() if not usage}
+"""How many of them a program sees."""
 STREAM_HEAD = _head("text/event-stream; charset=utf-8", "transfer-encoding: chunked")
-BURSTS = {path: STREAM_HEAD + b"".join(map(chunked, events)) + chunked(b"") for path, events in STREAMS.items()}
+BURSTS = {which: STREAM_HEAD + b"".join(map(chunked, events)) + chunked(b"") for which, events in STREAMS.items()}
 """Streams written at once: as many events in a read as fit."""

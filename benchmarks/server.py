@@ -39,13 +39,14 @@ class Connection(asyncio.Protocol):
     def _answer(self, path: bytes, request: bytes) -> None:
         streamed = b'"stream":true' in request or b'"stream": true' in request
         before, _, after = path.partition(b"/v1")
+        which = after, b'"include_usage":true' in request
         if not streamed:
             self._transport.write(WHOLE[after])
         elif before == b"/paced":
             self._transport.write(STREAM_HEAD)
-            self._go_on([*map(chunked, paced(STREAMS[after])), chunked(b"")])
+            self._go_on([*map(chunked, paced(STREAMS[which])), chunked(b"")])
         else:
-            self._transport.write(BURSTS[after])
+            self._transport.write(BURSTS[which])
 
     def _go_on(self, events: list[bytes]) -> None:
         if self._transport.is_closing() or not events:

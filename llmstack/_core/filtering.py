@@ -12,6 +12,7 @@ from llmstack._core.call import Call
 from llmstack._core.chunk_filter import Chunk, ChunkFilter
 from llmstack._core.effects import Flow
 from llmstack._core.transport import ServerEvent
+from llmstack._wire.sse import ServerSentEvent
 
 _DONE = "[DONE]"
 
@@ -93,7 +94,7 @@ class Filters:
                 continue
             skimmed = self._skim(event.data)
             if skimmed is not None:
-                out.append(event if skimmed is event.data else _like(event, skimmed))
+                out.append(event if skimmed is event.data else ServerSentEvent(event.event, skimmed))
                 continue
             try:
                 chunk = event.json()
@@ -190,15 +191,7 @@ def _plugin(factory: Callable[[Call], ChunkFilter]) -> str | None:
     return factory.plugin if isinstance(factory, SignedFactory) else None
 
 
-def _like(event: ServerEvent, data: str) -> ServerEvent:
-    from llmstack._wire.sse import ServerSentEvent
-
-    return ServerSentEvent(event=event.event, data=data)
-
-
 def _as_events(like: ServerEvent | None, chunks: Sequence[Chunk]) -> list[ServerEvent]:
-    from llmstack._wire.sse import ServerSentEvent
-
     name = None if like is None else like.event
     events: list[ServerEvent] = []
     for chunk in chunks:
