@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from functools import partial
-from itertools import chain
 from typing import Any, Generic, Self, TypeVar, cast
 
 import openai
@@ -90,7 +89,7 @@ class _Arriving:
 class _Parsed:
     """What the SDK's loop gives, parsed faster. No async generator, either."""
 
-    __slots__ = ("_loop", "_response", "_running")
+    __slots__ = ("_loop", "_odd", "_response", "_running")
 
     def __init__(self, stream: _AsyncEvents[Any], chunks: Chunks) -> None:
         self._response = stream.response
@@ -98,6 +97,7 @@ class _Parsed:
         self._loop: tuple[_AsyncEvents[Any], AsyncTap, Chunks] | None = None
         self._loop = (stream, cast("AsyncTap", stream.response.stream), chunks)
         self._running = False
+        self._odd: Any = None  # an event that `ready` has taken, and left to `__anext__`
 
     def __aiter__(self) -> Self:
         return self
@@ -109,7 +109,7 @@ class _Parsed:
             for event in tap.pending:
                 chunk = UNPARSED if event.data.startswith("[DONE]") else chunks.parse(event)
                 if chunk is UNPARSED:
-                    tap.pending = chain((event,), tap.pending)
+                    self._odd = event
                 return chunk
         return UNPARSED
 
@@ -128,17 +128,17 @@ class _Parsed:
             self._running = False
 
     async def _next(self, stream: _AsyncEvents[Any], tap: AsyncTap, chunks: Chunks) -> Any:
-        while True:
-            for event in tap.pending:
-                if event.data.startswith("[DONE]"):
-                    raise StopAsyncIteration
-                chunk = chunks.parse(event)
-                return chunks.by_sdk(event, stream.response) if chunk is UNPARSED else chunk
+        event, self._odd = self._odd, None
+        while event is None and (event := next(tap.pending, None)) is None:
             batch = await tap.pull()
             if batch is None:
                 raise StopAsyncIteration
             stream.response = tap.attach() or stream.response
             tap.pending = iter(batch.events)
+        if event.data.startswith("[DONE]"):
+            raise StopAsyncIteration
+        chunk = chunks.parse(event)
+        return chunks.by_sdk(event, stream.response) if chunk is UNPARSED else chunk
 
     async def _end(self) -> None:
         self._loop = None
