@@ -23,11 +23,13 @@ class ChoicesAssembly(Assembly):
 
     Attributes:
         kind: The plain answer's `object`.
+        brings_deltas: True if what a choice of a chunk adds is in its `delta`, as `Repeated` takes it.
     """
 
     __slots__ = ("_choices", "_finished")
 
     kind: ClassVar[str]
+    brings_deltas: ClassVar[bool] = False
 
     def __init__(self, *, limit: int = LIMIT, choices: int = 1) -> None:
         """Start before the first event.
@@ -90,7 +92,7 @@ class ChoicesAssembly(Assembly):
             chunk = self._object(event)
             if chunk is None:
                 continue
-            learnt = repeated.learn(data, chunk)
+            learnt = self.brings_deltas and repeated.learn(data, chunk)
             for choice in objects(chunk.pop("choices", None)):
                 total = gathered.setdefault(index_of(choice), {})
                 self._gather(total, choice)
@@ -120,6 +122,7 @@ class ChatAssembly(ChoicesAssembly):
     __slots__ = ()
 
     kind = "chat.completion"
+    brings_deltas = True
 
     def _carries(self, choice: dict[str, Any]) -> bool:
         delta = choice.get("delta")

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmstack._wire.assembly_chat import ChatAssembly
+from llmstack._wire.assembly_completions import CompletionsAssembly
 from llmstack._wire.jsontext import MALFORMED, is_json, parse
 from llmstack._wire.repeated import Repeated
 from llmstack._wire.sse import ServerSentEvent
@@ -106,6 +107,16 @@ def test_nearly_all_chunks_of_a_stream_are_recognised(monkeypatch: pytest.Monkey
     assert body is not None
     assert len(body["choices"][0]["message"]["content"].split()) == 90
     assert recognised == 89
+
+
+def test_a_legacy_completion_of_chat_chunks_is_put_together() -> None:
+    """Some servers answer so. What is no text of it is kept as it is."""
+    seen = CompletionsAssembly()
+    for content in "abc":
+        seen.note(ServerSentEvent(data=json.dumps(chunk(choice({"content": content})))))
+    body = seen.body()
+    assert body is not None
+    assert body["choices"][0]["delta"] == {"content": "abc"}
 
 
 def test_chunks_that_take_turns_are_not_learnt_again_and_again() -> None:
