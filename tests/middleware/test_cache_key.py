@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -154,6 +155,18 @@ def test_inputs_of_a_batch_have_keys_of_their_own() -> None:
     assert len(set(keys)) == len(items)
     assert item_keys(["m"], [[1.0], "a"]) == (keys[1], keys[5])
     assert not set(item_keys(["n"], items)) & set(keys)
+
+
+class Word(str, Enum):  # noqa: UP042 - its `format` is another than its text
+    """A text of another class."""
+
+    CAT = "cat"
+
+
+def test_inputs_of_a_class_of_their_own_are_the_texts_that_they_are() -> None:
+    """And never those of others: a text that ends in a quote is another."""
+    keys = item_keys(["m"], [Word.CAT, "cat", 'cat"'])
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_a_batch_has_a_key_of_its_own() -> None:

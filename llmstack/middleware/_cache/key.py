@@ -118,7 +118,7 @@ def item_keys(parts: Sequence[Any], items: Sequence[Any]) -> tuple[str, ...]:
     for item in items:
         digest = shared.copy()
         # A text is hashed as it is: behind its quote nothing else can follow, and nothing else begins with one.
-        text = f'"{item}' if type(item) is str else canonical(item)
+        text = '"' + item if isinstance(item, str) else canonical(item)
         digest.update(text.encode("utf-8", "surrogatepass"))
         keys.append(_named(digest.hexdigest()))
     return tuple(keys)
