@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import httpx2
 import pytest
 import sentry_sdk
 from openai.resources import AsyncEmbeddings, Embeddings
@@ -27,7 +28,12 @@ PROMPT = "private" + " words"
 ANSWER = "secret" + " answer"
 
 ASK: dict[str, Any] = {"model": "gpt-5", "messages": [{"role": "user", "content": PROMPT}]}
-_PATCHED = (AsyncCompletions, AsyncEmbeddings, AsyncResponses, Completions, Embeddings, Responses)
+_PATCHED: tuple[tuple[Any, str], ...] = (
+    *((kind, "create") for kind in (AsyncCompletions, AsyncEmbeddings, AsyncResponses)),
+    *((kind, "create") for kind in (Completions, Embeddings, Responses)),
+    *((kind, "send") for kind in (httpx2.Client, httpx2.AsyncClient)),
+)
+"""What Sentry's integrations replace."""
 
 
 class Recording(Transport):
@@ -159,10 +165,10 @@ def failures(asked: Any) -> dict[str, int]:
 
 @pytest.fixture
 def sentry() -> Iterator[Rig]:
-    """A rig. After the test Sentry and openai are as before, and of key, prompt and answer nothing was sent."""
+    """A rig. After the test Sentry, openai and httpx2 are as before, and of key, prompt and answer nothing was sent."""
     rig = Rig()
     scope = sentry_sdk.get_global_scope()
-    before, methods = scope.client, {kind: kind.create for kind in _PATCHED}
+    before, methods = scope.client, {place: getattr(*place) for place in _PATCHED}
     known = (set(integrations._installed_integrations), set(integrations._processed_integrations))
     with sentry_sdk.isolation_scope() as isolation, sentry_sdk.new_scope():
         isolation.clear()
@@ -170,8 +176,8 @@ def sentry() -> Iterator[Rig]:
         with contextlib.suppress(Exception):
             sentry_sdk.get_client().close()
     scope.set_client(before)
-    for kind, method in methods.items():
-        kind.create = method  # type: ignore[assignment, method-assign]
+    for (kind, name), method in methods.items():
+        setattr(kind, name, method)
     # So that the next `init` sets up anew what was taken back here.
     integrations._installed_integrations &= known[0] | {"dedupe"}
     integrations._processed_integrations &= known[1] | {"dedupe"}

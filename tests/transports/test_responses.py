@@ -201,15 +201,15 @@ def test_a_path_may_be_a_whole_address(server: LocalServer) -> None:
     assert (request.path, dict(request.query)) == ("/v1/responses", {"a": "chat/completions"})
 
 
-def test_other_calls_pass_as_they_are(server: LocalServer) -> None:
+def test_other_calls_pass_as_they_are() -> None:
     """Responses, models, and the completions that were stored."""
-    with client_of(server) as client:
+    with LocalServer() as server, client_of(server) as client:
         assert client.responses.create(model=MODEL, input="Hi").output_text == "You said: Hi"
         assert client.models.list().data
         assert client.chat.completions.list().data == []
         with pytest.raises(openai.NotFoundError):
             client.chat.completions.update("chatcmpl-1", metadata={"a": "1"})
-    paths = [request.path for request in server.requests]
+        paths = [request.path for request in server.requests]
     assert paths == ["/v1/responses", "/v1/models", "/v1/chat/completions", "/v1/chat/completions/chatcmpl-1"]
 
 
