@@ -23,9 +23,7 @@ from llmstack.testing import LocalServer
 from llmstack.transports import lean
 from tests.clients.raw_server import Said, raw_server
 from tests.clients.test_equal_connections import PLAIN, STREAM, translates
-
-KEY = "sk-test-not-a-key"
-MESSAGES: Any = [{"role": "user", "content": "Say hello"}]
+from tests.transports.pools import KEY, MESSAGES, ask, pool, states
 
 
 @pytest.fixture
@@ -39,18 +37,6 @@ def server() -> Iterator[LocalServer]:
 def client(server: LocalServer) -> Iterator[OpenAI]:
     with OpenAI(base_url=server.base_url, api_key=KEY, stack=Stack([]), max_retries=0) as client:
         yield client
-
-
-def pool(client: Any) -> Any:
-    return client._client._transport._pool
-
-
-def ask(client: Any, **more: Any) -> Any:
-    return client.chat.completions.create(model="m", messages=MESSAGES, **more)
-
-
-def states(client: Any) -> list[str]:
-    return [connection._connection._state.name for connection in pool(client).connections]
 
 
 class Destroyed:

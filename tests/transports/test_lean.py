@@ -21,9 +21,7 @@ from llmstack._wire.late import LateResponse
 from llmstack._wire.superseded import peeled
 from llmstack.testing import LocalServer
 from llmstack.transports import usual
-
-KEY = "sk-test-not-a-key"
-MESSAGES: Any = [{"role": "user", "content": "Say hello"}]
+from tests.transports.pools import KEY, ask, pool, states
 
 
 @pytest.fixture(autouse=True)
@@ -60,18 +58,6 @@ def borrowed(monkeypatch):
 
     monkeypatch.setattr(swift, "converse", converse)
     return counted
-
-
-def pool(client: Any) -> Any:
-    return client._client._transport._pool
-
-
-def ask(client: Any, **more: Any) -> Any:
-    return client.chat.completions.create(model="m", messages=MESSAGES, **more)
-
-
-def states(client: Any) -> list[str]:
-    return [connection._connection._state.name for connection in pool(client).connections]
 
 
 def test_calls_one_after_the_other_share_a_connection(client, borrowed):

@@ -123,8 +123,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger = self.open()
 
     def open(self) -> Ledger:
-        """A new ledger, empty."""
-        raise NotImplementedError
+        """A new ledger, empty. To be overridden."""
+        raise NotImplementedError(f"{type(self).__name__} must define open(), which gives a new, empty ledger")
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass."""

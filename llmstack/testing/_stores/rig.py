@@ -53,8 +53,8 @@ class StoreRig:
             portal.call(store.aclose)
 
     def use(self, store: Any) -> None:
-        """Take the store that is to be tested."""
-        raise NotImplementedError
+        """Take the store that is to be tested. To be overridden."""
+        raise NotImplementedError(f"{type(self).__name__} must define use(store), which takes the store to be tested")
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass. To be overridden where the store has a clock of its own, perhaps with a shorter `lease`."""
