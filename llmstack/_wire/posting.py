@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import openai
 from openai import NotGiven
-from openai._base_client import AsyncAPIClient, SyncAPIClient
 
 from llmstack._core.call import EMPTY
 from llmstack._wire.sdk import FinalRequestOptions
 
 __all__ = ["asked_with", "post_of"]
 
-_POSTS: Final = (SyncAPIClient.post, AsyncAPIClient.post)
+_POSTS: Final = (openai.OpenAI.post, openai.AsyncOpenAI.post)
 
 _BLANK: Final = FinalRequestOptions.construct(method="post", url="", json_data=None, content=None, files=None)
 _NAMES: Final = frozenset(vars(_BLANK))
