@@ -1,4 +1,4 @@
-"""What memory grows by over many calls, after the caches have filled."""
+"""What memory grows by over many calls, once all that is kept has filled."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ import sys
 from benchmarks.case import chat, chat_stream
 from benchmarks.subject import Subject
 
+FULL_AFTER = 11_000
+"""Calls after which all that is kept is full: the ledger in memory keeps the last ten thousand reservations."""
+
 
 def growth(subject: Subject, calls: int, streams: int) -> int:
     """Blocks of memory that are still held after so many more calls and streams than before.
 
     Python counts them by itself, so that this takes no longer than the calls.
     """
-    _work(subject, max(1, calls // 10), max(1, streams // 10))
+    _work(subject, FULL_AFTER, streams)  # as many streams as the last thousands will have in the end
     gc.collect()
     before = sys.getallocatedblocks()
     _work(subject, calls, streams)

@@ -25,7 +25,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.case import CASES, Case
-from benchmarks.subject import ALONE, BARE, BARE_AIOHTTP, EMPTY, FULL, REDIS, SQLITE, STORES, SUBJECTS
+from benchmarks.subject import ALONE, BARE, BARE_AIOHTTP, EMPTY, REDIS, SMALL, SQLITE, STORES, SUBJECTS
 from benchmarks.table import Table
 
 WHERE = Path(__file__).parent.parent
@@ -113,7 +113,7 @@ def _row(case: Case, name: str, values: Sequence[float], bare: Sequence[float]) 
 
 
 def grown(workers: dict[str, Process], calls: int, streams: int) -> list[dict[str, Any]]:
-    found = {name: workers[name].ask(f"growth {calls} {streams}") for name in (EMPTY, FULL)}
+    found = {name: workers[name].ask(f"growth {calls} {streams}") for name in (EMPTY, SMALL)}
     return [{"client": name, "calls": calls, "streams": streams, "blocks": int(n)} for name, n in found.items()]
 
 

@@ -18,7 +18,9 @@ FULL = "all plugins"
 ALONE = "all plugins, no integration of Sentry's"
 SQLITE = "all plugins, cache in SQLite"
 REDIS = "all plugins, cache in Redis"
-SUBJECTS = (BARE, BARE_AIOHTTP, EMPTY, ALONE, FULL, SQLITE, REDIS)
+SMALL = "all plugins, a cache of 1 MB"
+"""Only asked what its memory grows by: what it keeps is soon full."""
+SUBJECTS = (BARE, BARE_AIOHTTP, EMPTY, ALONE, FULL, SQLITE, REDIS, SMALL)
 STORES = {SQLITE: "BENCHMARK_SQLITE", REDIS: "BENCHMARK_REDIS"}
 """Where these find the address of their store: a variable of the environment."""
 PLUGINS = ("Validation", "Moderation", "Cache", "Budget", "Retry", "Logging", "Sentry")
@@ -77,25 +79,30 @@ class Subject:
 def _stack(name: str) -> Any:
     from llmstack import Stack
 
-    store = os.environ[STORES[name]] if name in STORES else None
-    return Stack([]) if name == EMPTY else Stack.ordered(plugins(store, integrations=name != ALONE))
+    if name == EMPTY:
+        return Stack([])
+    cache: dict[str, Any] = {"store": os.environ[STORES[name]]} if name in STORES else {}
+    if name == SMALL:
+        cache["max_bytes"] = 1_000_000
+    return Stack.ordered(plugins(cache, integrations=name != ALONE))
 
 
-def plugins(store: str | None = None, *, integrations: bool = True) -> list[Any]:
+def plugins(cache: dict[str, Any] | None = None, *, integrations: bool = True) -> list[Any]:
     """Every plugin there is, with default options; the sinks of logs and of Sentry take what comes and drop it.
 
     Args:
-        store: Where the cache is to be; in memory if not given.
+        cache: Options of the cache.
         integrations: False to leave out what Sentry patches by itself: the SDK, its HTTP client, logging and more.
     """
     from llmstack import middleware
 
     _discard_logs()
     _silent_sentry(integrations=integrations)
-    given: dict[str, dict[str, Any]] = {"Moderation": {"blocked_terms": TERMS, "endpoint": False}}
-    if store is not None:
-        given["Cache"] = {"store": store}
-    return [getattr(middleware, name)(**given.get(name, {})) for name in PLUGINS if hasattr(middleware, name)]
+    given: dict[str, dict[str, Any]] = {
+        "Moderation": {"blocked_terms": TERMS, "endpoint": False},
+        "Cache": cache or {},
+    }
+    return [getattr(middleware, name)(**given.get(name, {})) for name in PLUGINS]
 
 
 def _discard_logs() -> None:
