@@ -18,6 +18,7 @@ from llmstack._wire.late import LateResponse
 from llmstack.transports.conversation import response_of, tell
 from llmstack.transports.flowing import Flowing, flowing_response
 from llmstack.transports.head import ODD
+from llmstack.transports.patience import Silence
 from llmstack.transports.prepared import Outgoing
 from llmstack.transports.sent import Asked
 from llmstack.transports.session import as_adapted, asked
@@ -61,7 +62,8 @@ def over_session(
         if call.stream:
             native = flowing_response(out, response.raw_headers, about)
             tell(out, about.get("reason_phrase", b""))
-            return Flowing(_Body(response), native, watch(native), started)
+            silence = Silence(native.request.extensions["timeout"])
+            return Flowing(_Body(response, silence), native, watch(native), started)
         read = partial(_content, response)
         content = yield Run(read, read)
         elapsed = time.perf_counter() - started
@@ -111,10 +113,11 @@ def _plain_headers(response: ClientResponse) -> dict[str, str] | None:
 class _Body:
     """The body of a stream on its way. Its errors are those of the HTTP library."""
 
-    __slots__ = ("_response",)
+    __slots__ = ("_response", "_silence")
 
-    def __init__(self, response: ClientResponse) -> None:
+    def __init__(self, response: ClientResponse, silence: Silence) -> None:
         self._response: ClientResponse | None = response
+        self._silence = silence
 
     def read(self) -> bytes | None:
         raise RuntimeError("aiohttp is for async programs")
@@ -125,7 +128,8 @@ class _Body:
         if response is None:
             return None
         try:
-            return await response.content.read(_READ) or None
+            reading = response.content.read(_READ)
+            return await (reading if self._silence.usual else self._silence.during(reading)) or None
         except Exception as error:  # noqa: BLE001 - raised again, as the HTTP library's
             ours = as_adapted(error)
             try:

@@ -20,7 +20,8 @@ from typing import Any
 import httpx2
 import openai
 
-from llmstack._drivers.loop import Loop, current_key, current_loop
+from llmstack._drivers.loop import Loop, current_key, current_loop, on_asyncio
+from llmstack.errors import UnsupportedError
 from llmstack.transports.deadline import guarded
 from llmstack.transports.direct import leaned
 
@@ -135,6 +136,9 @@ class LoopClient(openai.DefaultAsyncHttpxClient):
 
     Args:
         kind: The SDK's client whose connections are used: its default one, or the one that stands on aiohttp.
+
+    Raises:
+        llmstack.errors.UnsupportedError: When it is to send in an event loop of trio, and stands on aiohttp.
     """
 
     _finished = False
@@ -181,6 +185,8 @@ class LoopClient(openai.DefaultAsyncHttpxClient):
         return pool
 
     async def _open(self, loop: Loop, process: int) -> _Pool:
+        if self._kind is not openai.DefaultAsyncHttpxClient and not on_asyncio():
+            raise UnsupportedError("connections of aiohttp work on asyncio only: on trio, leave out http='aiohttp'")
         for key in [key for key in list(self._pools) if _has_ended(key)]:
             self._pools.pop(key, None)
         # Two loops in two threads may come here at once: one of them is the first.

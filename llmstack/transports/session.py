@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import openai
 
 from llmstack._wire.superseded import all_of
+from llmstack.transports.patience import sent_in_time
 from llmstack.transports.sent import Asked, Sent
 
 if TYPE_CHECKING:
@@ -51,10 +52,10 @@ def _resumable(base: Any) -> Any:
     async def handle_async_request(self: Any, request: httpx2.Request) -> Any:
         handed = Asked.take(request)
         if handed is None:
-            return await usual(self, request)
+            return await sent_in_time(partial(usual, self), request)
         resumed = object.__new__(base)
         vars(resumed).update(vars(self), client=partial(_Given, handed))
-        return await usual(resumed, request)
+        return await sent_in_time(partial(usual, resumed), request)
 
     async def aclose(self: Any) -> None:
         for session in self.llmstack_sessions.values():
