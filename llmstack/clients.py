@@ -27,7 +27,7 @@ from llmstack._wire.sdk import is_legacy_httpx, own_headers, secrets_of
 from llmstack._wire.sdk_hot import know_builder
 from llmstack.stack import Stack
 from llmstack.transports.connection import LoopClient, ProcessClient
-from llmstack.transports.deadline import guarded
+from llmstack.transports.guarding import guarded
 from llmstack.transports.sending import AsyncSending, SyncSending
 
 if TYPE_CHECKING:

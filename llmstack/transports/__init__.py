@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from llmstack._core.place import Place
-from llmstack.transports.deadline import guarded
 from llmstack.transports.delivery import Delivery, delivery
+from llmstack.transports.guarding import guarded
 from llmstack.transports.openai import OpenAITransport
 
 if TYPE_CHECKING:

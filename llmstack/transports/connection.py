@@ -22,8 +22,8 @@ import openai
 
 from llmstack._drivers.loop import Loop, current_key, current_loop, on_asyncio
 from llmstack.errors import UnsupportedError
-from llmstack.transports.deadline import guarded
 from llmstack.transports.direct import leaned
+from llmstack.transports.guarding import guarded
 
 _LIMITS = httpx2.Limits(
     max_connections=openai.DEFAULT_CONNECTION_LIMITS.max_connections,

@@ -14,14 +14,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from ssl import SSLContext
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import httpcore2
 import httpx2
 
-__all__ = ["Limit", "Stale", "guarded", "limited", "time_left"]
-
-C = TypeVar("C")
+__all__ = ["Limit", "Stale", "limited", "time_left", "wrap_streams"]
 
 _PROMPT = 0.5
 """Seconds within which a connection that had been closed before the request shows it: one way there and back."""
@@ -238,24 +236,14 @@ class _AsyncBackend(httpcore2.AsyncNetworkBackend):
         await self._backend.sleep(seconds)
 
 
-def guarded(client: C) -> C:
-    """Let an HTTP client's connections obey deadlines: those that it opens from now on.
-
-    The client's transports have no public place for a network backend, so this looks behind them. What it does not
-    find there (a mock, a transport of the program's own, an older library) it leaves as it is.
+def wrap_streams(pool: Any) -> None:
+    """Let the connections that a pool opens from now on obey deadlines.
 
     Args:
-        client: An ``httpx2.Client`` or ``httpx2.AsyncClient``.
-
-    Returns:
-        The same client.
+        pool: One of httpcore2; one without a network backend (a mock, an older library) is left as it is.
     """
-    transports = [getattr(client, "_transport", None), *getattr(client, "_mounts", {}).values()]
-    for transport in transports:
-        pool = getattr(transport, "_pool", None)
-        backend = getattr(pool, "_network_backend", None)
-        if isinstance(backend, httpcore2.NetworkBackend) and not isinstance(backend, _Backend):
-            pool._network_backend = _Backend(backend)  # type: ignore[union-attr] # noqa: SLF001 - see above
-        elif isinstance(backend, httpcore2.AsyncNetworkBackend) and not isinstance(backend, _AsyncBackend):
-            pool._network_backend = _AsyncBackend(backend)  # type: ignore[union-attr] # noqa: SLF001 - see above
-    return client
+    backend = getattr(pool, "_network_backend", None)
+    if isinstance(backend, httpcore2.NetworkBackend) and not isinstance(backend, _Backend):
+        pool._network_backend = _Backend(backend)  # noqa: SLF001 - it has no public place
+    elif isinstance(backend, httpcore2.AsyncNetworkBackend) and not isinstance(backend, _AsyncBackend):
+        pool._network_backend = _AsyncBackend(backend)  # noqa: SLF001 - the same

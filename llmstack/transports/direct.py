@@ -22,7 +22,6 @@ from llmstack.transports.handover import Handover, Resumed
 from llmstack.transports.lean import Spare, borrowed, works
 from llmstack.transports.opening import opened
 from llmstack.transports.prepared import as_it_is
-from llmstack.transports.session import sessioned
 
 __all__ = ["AsyncLeanTransport", "LeanTransport", "leaned"]
 
@@ -107,7 +106,6 @@ def leaned(client: Any) -> Any:
         The same client.
     """
     transport: Any = getattr(client, "_transport", None)
-    sessioned(transport)
     kind = {httpx2.HTTPTransport: LeanTransport, httpx2.AsyncHTTPTransport: AsyncLeanTransport}.get(type(transport))
     if kind is not None and works(transport._pool):  # noqa: SLF001 - see `lean`
         transport.__class__ = kind

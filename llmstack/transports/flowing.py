@@ -31,10 +31,7 @@ def flowing_response(out: Outgoing, fields: Sequence[tuple[bytes, bytes]], about
         fields: Its headers as they came.
         about: What the HTTP library tells of it besides.
     """
-    request = out.request()
-    # Its own: the time-outs of one request may be changed.
-    request.extensions["timeout"] = dict(request.extensions["timeout"])
-    return httpx2.Response(200, headers=[*fields], stream=_Elsewhere(), request=request, extensions=about)
+    return httpx2.Response(200, headers=[*fields], stream=_Elsewhere(), request=out.request(), extensions=about)
 
 
 class Flowing:

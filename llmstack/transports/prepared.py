@@ -74,7 +74,9 @@ class Outgoing(NamedTuple):
         name = kind.fields[kind.at][0]
         fields = [*kind.fields[: kind.at], (name, str(len(body)).encode()), *kind.fields[kind.at + 1 :]]
         like = kind.request
-        return httpx2.Request(like.method, like.url, headers=fields, content=body, extensions=dict(like.extensions))
+        # Its own: the time-outs of one request may be changed.
+        bounds = {"timeout": dict(self.timeouts)}
+        return httpx2.Request(like.method, like.url, headers=fields, content=body, extensions=bounds)
 
     def is_like(self, request: httpx2.Request) -> bool:
         """Whether a request asks the same of the same place."""

@@ -17,7 +17,7 @@ from llmstack._wire.sdk import FinalRequestOptions
 from llmstack.errors import OptionError, UnsupportedError
 from llmstack.transports._own.portable import homebound, homebound_async, origin, portable
 from llmstack.transports.connection import LoopClient, ProcessClient
-from llmstack.transports.deadline import guarded
+from llmstack.transports.guarding import guarded
 
 __all__ = ["Own"]
 
