@@ -17,6 +17,7 @@ from llmstack._core.contest import Contest
 from llmstack._core.effects import Effect, Emit, Flow, Now, Parallel, Race, RaceLost, Run, Send, Sleep, Wait
 from llmstack._core.filtering import Filters
 from llmstack._core.flow import end_flow
+from llmstack._core.loosening import loosen
 from llmstack._core.reply import Reply
 from llmstack._core.transmission import read_whole, transmit
 from llmstack._core.transport import Engine, Incoming
@@ -56,8 +57,8 @@ class Passage:
             accounts, but sends, sleeps and waits no more.
     """
 
-    __slots__ = ("_books", "_call", "_engine", "_parked", "_refusal", "_refusals", "interruption", "opened", "rejected",
-                 "seen", "stopped")  # fmt: skip
+    __slots__ = ("_books", "_call", "_engine", "_parked", "_refusal", "_refusals", "_thrown", "interruption", "opened",
+                 "rejected", "seen", "stopped")  # fmt: skip
 
     def __init__(self, call: Call, engine: Engine, books: Books) -> None:
         """Take a call; nothing happens until `start`."""
@@ -65,6 +66,7 @@ class Passage:
         self._engine = engine
         self._books = books
         self._parked: list[Opened] = []
+        self._thrown: list[BaseException] = []  # what the flow was told of instead of a value
         self._refusal: BaseException | None = None
         self._refusals = 0
         self.opened: Opened | None = None
@@ -80,7 +82,10 @@ class Passage:
 
     def start(self) -> Flow[Reply | None]:
         """Run the layers until they have a reply, or until a stream is open (None)."""
-        reply = yield from self._drive(self._engine.entry(self._call))
+        try:
+            reply = yield from self._drive(self._engine.entry(self._call))
+        finally:
+            self._thrown.clear()
         if self.interruption is not None:
             # A layer swallowed it; that the call ends so is not for a layer to decide.
             raise self.interruption
@@ -108,6 +113,8 @@ class Passage:
             opened.attempt.streamed(self.seen, error, self.interruption)
         except BaseException as caught:  # noqa: BLE001 - whatever went wrong here, the flow must be resumed
             thrown = error or self._noted(caught)
+        if thrown is not None:
+            self._thrown.append(thrown)
         try:
             return (yield from self._drive(opened.flow, self.seen if thrown is None else None, thrown))
         except BaseException as raised:
@@ -119,6 +126,7 @@ class Passage:
             return self.seen
         finally:
             error = thrown = None  # see `_drive`
+            self._thrown.clear()
 
     def _close(self, incoming: Incoming) -> Flow[None]:
         try:
@@ -181,6 +189,7 @@ class Passage:
                         value = yield from self._serve(effect)
                 except BaseException as caught:  # noqa: BLE001 - everything is the flow's to know
                     error = caught
+                    self._thrown.append(caught)
                     interruption = interruption if isinstance(caught, Exception) else caught
                     if not whole:  # inside `Parallel` a cancellation may concern this branch alone
                         self._noted(caught)
@@ -237,6 +246,9 @@ class Passage:
         if isinstance(answer, Reply):
             attempt.answered(answer)
             return answer
+        if self._thrown:
+            # What the layers have seen fail, and may keep, must not keep the stream that they are parked at.
+            loosen(self._thrown)
         self.opened = Opened(call, answer, attempt, filters, flow)
         _suspended.add(flow)
         self._parked.append(self.opened)
