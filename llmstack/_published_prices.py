@@ -69,6 +69,7 @@ def _is_plain(usage: Usage) -> bool:
         or usage.output_image_tokens
         or usage.cache_write_tokens
         or usage.seconds
+        or usage.characters
         or usage.web_searches
         or usage.file_searches
     )
@@ -109,6 +110,7 @@ def _calculated(model: str, usage: Usage, host: str) -> Any:
         "input_image_tokens": usage.input_image_tokens,
         "output_image_tokens": usage.output_image_tokens,
         "audio_seconds": usage.seconds,
+        "input_characters": usage.characters,
         "input_audio_seconds": usage.seconds,
         "web_searches": usage.web_searches,
         "storage_searches": usage.file_searches,

@@ -28,6 +28,7 @@ class Usage:
         output_image_tokens: Of the output, images.
         cache_write_tokens: Of the input, those written to the provider's prompt cache.
         seconds: Whole seconds of audio, where that is what is billed.
+        characters: Characters read aloud, where these are what is billed; no provider reports them.
         web_searches: Searches of the web that the provider made for it.
         file_searches: Searches of stored files that the provider made for it.
         service_tier: The tier that served it, such as ``"flex"``, which may have prices of its own; empty if not told.
@@ -44,6 +45,7 @@ class Usage:
     output_image_tokens: int = 0
     cache_write_tokens: int = 0
     seconds: int = 0
+    characters: int = 0
     web_searches: int = 0
     file_searches: int = 0
     service_tier: str = ""
