@@ -10,9 +10,11 @@ import json
 import secrets
 import weakref
 from collections.abc import Iterable
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
+from llmstack._wire.http_settings import http_settings, http_state
 from llmstack._wire.sdk import ClientSettings, client_settings, client_state, names_secret
 
 __all__ = ["credential_digest", "credential_of", "settings_digest", "settings_of"]
@@ -37,15 +39,21 @@ def credential_of(client: Any) -> str:
 
 
 def settings_of(client: Any) -> str:
-    """A digest of all else that a client adds to each request: organization, project, headers and query."""
+    """A digest of all else that a client adds to each request: organization, project, headers and query.
+
+    Those of its HTTP client included.
+    """
     return _of(client)[2]
 
 
 def _of(client: Any) -> tuple[Any, str, str]:
-    state = client_state(client)
+    http = client._client  # noqa: SLF001 - the SDK's HTTP client
+    state = (client_state(client), http_state(http))
     told = _told.get(client)
     if told is None or told[0] != state:
         settings = client_settings(client)
+        sources, extra = http_settings(http)
+        settings = replace(settings, sources=(*settings.sources, *sources), extra=(*settings.extra, *extra))
         told = _told[client] = (state, credential_digest(settings), settings_digest(settings))
     return told
 

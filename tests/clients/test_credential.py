@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import httpx2
 import openai
 import pytest
 
@@ -62,6 +63,9 @@ def test_the_same_client_made_twice_is_the_same() -> None:
         {"default_headers": {"api-key": openai.Omit()}},
         {"default_query": {"key": "not-a-key"}},
         {"base_url": "http://user:not-a-key@scripted.invalid/v1"},
+        {"http_client": httpx2.Client(auth=("user", "not-a-key"))},
+        {"http_client": httpx2.Client(headers={"X-Gateway-Key": "not-a-key"})},
+        {"http_client": httpx2.Client(params={"key": "not-a-key"})},
     ],
 )
 def test_another_key_is_another_credential(given: dict[str, Any]) -> None:
@@ -80,6 +84,8 @@ def test_another_key_is_another_credential(given: dict[str, Any]) -> None:
         {"default_headers": {"x-provider": "other"}},
         {"default_headers": {"x-provider": openai.Omit()}},
         {"default_query": {"api-version": "2"}},
+        {"http_client": httpx2.Client(headers={"X-Provider": "other"})},
+        {"http_client": httpx2.Client(params={"api-version": "2"})},
     ],
 )
 def test_other_settings_are_other_settings(given: dict[str, Any]) -> None:
@@ -88,6 +94,29 @@ def test_other_settings_are_other_settings(given: dict[str, Any]) -> None:
     plain = digests()
     assert credential == plain[0]
     assert settings != plain[1]
+
+
+def test_an_http_client_of_ones_own_that_adds_nothing_changes_nothing() -> None:
+    """Whatever it calls itself, and whatever cookies a server has set on it."""
+    with_cookies = httpx2.Client(cookies={"session": "1"}, headers={"User-Agent": "mine/1.0"})
+    assert digests(http_client=httpx2.Client()) == digests(http_client=with_cookies) == digests()
+
+
+def test_what_is_changed_on_an_http_client_counts() -> None:
+    """From the next call on."""
+    seen: list[str] = []
+
+    def look(call: Call, next: Next) -> Flow[Reply]:
+        seen.append(call.credential)
+        return (yield from next(call))
+
+    stack = Stack([look], transport=ScriptedTransport(default="Hello"))
+    with httpx2.Client() as http, llmstack.OpenAI(api_key=KEY, stack=stack, http_client=http) as client:
+        for key in (None, "not-a-key", "another"):
+            if key is not None:
+                http.headers["x-api-key"] = key
+            client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hi"}])
+    assert len(set(seen)) == 3
 
 
 def test_the_case_of_a_headers_name_does_not_count() -> None:
