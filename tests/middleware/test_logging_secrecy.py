@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 from decimal import Decimal
 
 import openai
@@ -181,6 +182,13 @@ def test_the_text_form_quotes_what_needs_it():
     """So that it can be taken apart again."""
     fields = {"a": "b", "c": 'd "e"', "f": "", "g": True, "h": {"i": [1]}, "j": "k=l"}
     assert as_text("llm.call", fields) == 'llm.call a=b c="d \\"e\\"" f="" g=true h={"i":[1]} j="k=l"'
+
+
+@pytest.mark.parametrize("value", ["a b\\", '\\" outcome=ok x="', '\\\\" c', "\\ \\n", '"', "\\" * 999 + ' "'])
+def test_a_text_does_not_end_before_its_end(value):
+    """Whatever stands before a quote: nobody adds fields to a line by what a field says."""
+    line = as_text("llm.call", {"model": value, "outcome": "error"})
+    assert re.fullmatch(r'llm\.call model="(?:[^"\\]|\\.)*" outcome=error', line)
 
 
 @given(

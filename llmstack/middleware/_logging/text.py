@@ -26,6 +26,7 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 _PLAIN = re.compile(r"[^\s\"=]+")
+_BACKSLASHES = re.compile(r'(?<!\\)\\++(?="|\Z)')
 
 
 def escaped(text: str) -> str:
@@ -128,5 +129,9 @@ def as_text(name: str, fields: Mapping[str, Any]) -> str:
 
 def _valued(value: Any) -> str:
     if isinstance(value, str):
-        return value if _PLAIN.fullmatch(value) else '"' + value.replace('"', r"\"") + '"'
+        if _PLAIN.fullmatch(value):
+            return value
+        # A backslash before a quote would take the escape off it, and what follows would be read as other fields.
+        quoted = _BACKSLASHES.sub(r"\g<0>\g<0>", value) if "\\" in value else value
+        return '"' + quoted.replace('"', r"\"") + '"'
     return str(value) if type(value) is int else _JSON.encode(value)
