@@ -96,6 +96,7 @@ ODD_TEXTS = [
     '{"id": "\\ud83d"}',
     '{"\\u005ffields_set": ["id"], "id": "x"}',
     '{"_fields_set": ["id"], "id": "x"}',
+    '{"an_id": 1, "_fields_set": ["id"], "id": "x"}',
     '{"_BaseModel__cls": 1, "id": "x"}',
     '{"choices": [{"_fields_set": [], "index": 1}]}',
     '{"choices": [{"delta": {"\\u005f_cls": [], "role": 1}}]}',
