@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmstack.middleware._cache.vector import Vector, together, vectors_of
+from llmstack.middleware._cache.vector import Vector, around, together, vectors_of
 
 NUMBERS = st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.integers(), min_size=1, max_size=4)
 FLOATS = st.binary(min_size=4, max_size=32).map(lambda data: base64.b64encode(data[: len(data) // 4 * 4]).decode())
@@ -39,9 +39,10 @@ def test_they_are_what_they_were(embeddings: list[Any], data: st.DataObject) -> 
     assert [json.loads(text) for text in texts] == embeddings
     assert json.loads(together(texts, "m", body["usage"])) == answer(embeddings)
     for text in texts:
-        vector = Vector('a "model",\n', 3, text)
-        assert Vector.of(vector.content()) == vector
-        json.loads(vector.content())
+        before, behind = around('a "model",\n', 3)
+        kept = before + text + behind
+        assert Vector.of(kept) == Vector('a "model",\n', 3, text)
+        json.loads(kept)
 
 
 @given(

@@ -9,7 +9,7 @@ from typing import Any, Final
 from llmstack import Call, Reply, Usage
 from llmstack.middleware._cache.entry import Answer, Kept, origin, packed, unpacked
 from llmstack.middleware._cache.question import Answered, is_keepable
-from llmstack.middleware._cache.vector import Vector, together, vectors_of
+from llmstack.middleware._cache.vector import Vector, around, together, vectors_of
 
 __all__ = ["EmbeddingQuestion", "inputs"]
 
@@ -88,8 +88,11 @@ class EmbeddingQuestion:
 
     def _asked(self, kept: Sequence[Kept | None]) -> list[int]:
         """Which inputs are asked for: those not known, each once."""
-        missing = {key: i for i, key in reversed(list(enumerate(self.keys))) if kept[i] is None}
-        return sorted(missing.values())
+        missing: dict[str, int] = {}
+        for i, (key, one) in enumerate(zip(self.keys, kept, strict=True)):
+            if one is None:
+                missing.setdefault(key, i)
+        return list(missing.values())
 
     def _entries(self, asked: Sequence[int], found: Sequence[bytes], model: str, reply: Reply) -> dict[str, bytes]:
         """What is to be kept: for each input its embedding, and its share of the tokens."""
@@ -97,9 +100,10 @@ class EmbeddingQuestion:
         whence = origin(reply.request_id, streamed=False)
         entries: dict[str, bytes] = {}
         for i, text, share in zip(asked, found, tokens, strict=True):
-            value = packed(self.keys[i], Vector(model, share, text).content(), whence)
+            key = self.keys[i]
+            value = packed(key, text, whence, around(model, share))
             if value is not None:
-                entries[self.keys[i]] = value
+                entries[key] = value
         return entries
 
 

@@ -75,19 +75,24 @@ def origin(request_id: str | None, *, streamed: bool) -> bytes:
     return b',"request_id":%b,"streamed":%b' % (json.dumps(told).encode(), b"true" if streamed else b"false")
 
 
-def packed(key: str, content: bytes, whence: bytes) -> bytes | None:
+def packed(key: str, content: bytes, whence: bytes, around: tuple[bytes, bytes] = (b"", b"")) -> bytes | None:
     """Make an entry.
 
     Args:
         key: Its key; it needs no escapes.
         content: The answer's JSON text.
         whence: What `origin` gives.
+        around: What stands before and behind `content`, if that is only a part of the text. There may be many entries,
+            and most of each is copied once like this.
 
     Returns:
         Its value; None if it would be too large.
     """
-    rest = b'"key":"%b"%b%b%b}' % (key.encode(), whence, _BODY, content.strip())
-    value = b"%b%08x%b%b" % (_FRONT, crc32(rest), _BACK, rest)
+    before, behind = around
+    head = b'"key":"%b"%b%b%b' % (key.encode(), whence, _BODY, before)
+    tail = b"%b}" % behind
+    check = crc32(tail, crc32(content, crc32(head)))
+    value = b"%b%08x%b%b%b%b" % (_FRONT, check, _BACK, head, content, tail)
     return value if len(value) <= LARGEST else None
 
 

@@ -114,12 +114,17 @@ def item_keys(parts: Sequence[Any], items: Sequence[Any]) -> tuple[str, ...]:
         NotCanonicalError: If anything is no JSON.
     """
     shared = blake2b(canonical([*parts, "item"]).encode(), digest_size=_SIZE, person=_PERSON)
+    # A text is hashed as it is: behind its quote nothing else can follow, and nothing else begins with one.
+    quoted = shared.copy()
+    quoted.update(b'"')
     keys: list[str] = []
     for item in items:
-        digest = shared.copy()
-        # A text is hashed as it is: behind its quote nothing else can follow, and nothing else begins with one.
-        text = '"' + item if isinstance(item, str) else canonical(item)
-        digest.update(text.encode("utf-8", "surrogatepass"))
+        if isinstance(item, str):
+            digest = quoted.copy()
+            digest.update(item.encode("utf-8", "surrogatepass"))
+        else:
+            digest = shared.copy()
+            digest.update(canonical(item).encode())
         keys.append(_named(digest.hexdigest()))
     return tuple(keys)
 

@@ -128,6 +128,6 @@ class WholeQuestion:
         content = reply.content
         if content is None or len(content) > LARGEST:
             return Answered(reply)
-        value = packed(self.key, content, origin(reply.request_id, streamed=self.call.stream))
+        value = packed(self.key, content.strip(), origin(reply.request_id, streamed=self.call.stream))
         entries = {} if value is None else {self.key: value}
         return Answered(reply, Answer(content, reply.request_id or ""), entries)

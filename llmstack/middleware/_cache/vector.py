@@ -9,11 +9,12 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from pydantic_core import from_json
 
-__all__ = ["Vector", "together", "vectors_of"]
+__all__ = ["Vector", "around", "together", "vectors_of"]
 
 _FLOAT: Final = 4
 """Bytes of a number in an embedding that comes as base64."""
@@ -38,13 +39,9 @@ class Vector:
     tokens: int
     text: bytes = field(repr=False)
 
-    def content(self) -> bytes:
-        """The same as JSON text."""
-        return b'{"model":%b,"tokens":%d%b%b}' % (json.dumps(self.model).encode(), self.tokens, _FIELD, self.text)
-
     @classmethod
     def of(cls, content: bytes) -> Vector | None:
-        """What `content` has made; None if it is something else."""
+        """A vector from what is kept of it: its text, and what is `around` that; None if it is something else."""
         head, found, rest = content.partition(_FIELD)
         try:
             told = from_json(head + b"}")
@@ -55,6 +52,22 @@ class Vector:
         if not found or not isinstance(model, str) or type(tokens) is not int or tokens < 0 or not _is_vector(text):
             return None
         return cls(model, tokens, text)
+
+
+def around(model: str, tokens: int) -> tuple[bytes, bytes]:
+    """What is kept before and behind the text of a vector.
+
+    Args:
+        model: The model that made it.
+        tokens: Of its input.
+    """
+    return b'{"model":%b,"tokens":%d%b' % (_written(model), tokens, _FIELD), b"}"
+
+
+@lru_cache(maxsize=16)
+def _written(model: str) -> bytes:
+    """The name as JSON text: all vectors of an answer, and of most programs, have the same."""
+    return json.dumps(model).encode()
 
 
 def vectors_of(content: bytes, body: Any, count: int) -> list[bytes] | None:
@@ -77,8 +90,10 @@ def vectors_of(content: bytes, body: Any, count: int) -> list[bytes] | None:
     else:
         texts = _cut(content, values) if all(map(_is_numbers, values)) else []
     places = [one.get("index") for one in data]
-    if len(texts) != count or not all(type(place) is int for place in places):
+    if len(texts) != count or set(map(type, places)) != {int}:
         return None
+    if places == list(range(count)):  # as they nearly always are
+        return texts
     by_place = dict(zip(places, texts, strict=True))
     return [by_place[i] for i in range(count)] if by_place.keys() == set(range(count)) else None
 
