@@ -15,8 +15,9 @@ import httpcore2
 import httpx2
 
 from llmstack._core.secret import register
+from llmstack._wire.bodytext import json_bytes
 from llmstack._wire.sdk import NotGiven, secrets_sent
-from llmstack._wire.sdk_hot import builds_as_usual, built, json_text, state_of
+from llmstack._wire.sdk_hot import builds_as_usual, built, state_of
 
 __all__ = ["Outgoing", "as_it_is", "outgoing"]
 
@@ -121,7 +122,7 @@ def outgoing(client: Any, options: Any, params: Mapping[str, Any]) -> Outgoing |
             kinds[key] = _kind(blank) if type(request.stream) is httpx2.ByteStream else None
         kind = kinds[key]
         # The text of it as the SDK makes it; what it cannot write, it says itself.
-        return None if kind is None else Outgoing(kind, json_text(params).encode())
+        return None if kind is None else Outgoing(kind, json_bytes(params))
     except Exception:  # noqa: BLE001 - whatever it is, the SDK meets it too
         return None
 
