@@ -54,6 +54,14 @@ def test_with_a_sieve_the_same_is_found_as_without(pieces: list[str]) -> None:
     assert (Terms(TERMS).find(text) is not None) == has_one(TERMS, text)
 
 
+@given(pieces=st.lists(st.sampled_from(PIECES), max_size=30))
+def test_with_a_sieve_the_same_is_found_in_texts_of_other_scripts(pieces: list[str]) -> None:
+    """Where all terms are in ASCII the sieve sees these texts, too: also words in letters that look like Latin ones."""
+    terms = [term for term in TERMS if term.isascii()]
+    text = "".join(pieces)
+    assert (Terms(terms).find(text) is not None) == has_one(terms, text)
+
+
 @given(text=st.text(st.characters(max_codepoint=0x17F), max_size=40), terms=st.lists(st.text("abc 1-", min_size=2)))
 def test_with_a_sieve_the_same_is_found_whatever_the_terms(text: str, terms: list[str]) -> None:
     """Those that a program gives are not known here."""
@@ -79,6 +87,18 @@ def test_ascii_is_taken_to_letters_as_any_text_is(code: int) -> None:
     text = f"x{chr(code)}y"
     # With a word beside it that has no ASCII form the text takes the way of all others.
     assert words_in(letters_of(text)) == words_of(f"{text} \u043a")[:-1]
+
+
+@given(
+    text=st.lists(st.sampled_from(PIECES) | st.characters(), max_size=20).map("".join),
+    around=st.sampled_from(["", "plain words " * 30, "\u0441\u043b\u043e\u0432\u0430 " * 30]),
+)
+def test_each_way_to_letters_makes_the_same_words(text: str, around: str) -> None:
+    """Character by character in texts with few or many beyond ASCII; run by run where marks have to be sorted."""
+    text = f"{around}{text} {around}"
+    marked = words_of(f"{text}\u043a\u0301")
+    assert marked.pop() == "\u043a"
+    assert words_of(text) == marked
 
 
 def test_what_has_no_term_is_held_back() -> None:

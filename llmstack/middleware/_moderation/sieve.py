@@ -25,11 +25,11 @@ def sieve_of(patterns: Iterable[tuple[str, ...]]) -> SchemaValidator | None:
     """What accepts each text that may have one of the patterns, and hardly any other.
 
     Args:
-        patterns: Sequences of words; those not in ASCII are left out, since no text that is given has them.
+        patterns: Sequences of words; those not in ASCII are left out: a text in ASCII has none of them.
 
     Returns:
-        Its ``isinstance_python`` takes a text of ASCII letters, digits and spaces, in lower case. None if there are so
-        many patterns that it would not be quick.
+        Its ``isinstance_python`` takes a text of lower case letters, digits and spaces; one with letters beyond ASCII
+        only where all patterns are in ASCII. None if there are so many patterns that it would not be quick.
     """
     looked_for = sorted({" +".join(_beginning(words)) for words in patterns if "".join(words).isascii()})
     if sum(map(len, looked_for)) > _LARGEST:

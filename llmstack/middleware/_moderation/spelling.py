@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
 from typing import Any, Literal
 
-__all__ = ["letters_of", "words_in", "words_of"]
+from pydantic_core import SchemaValidator, core_schema
+
+__all__ = ["is_settled", "letters_of", "words_in", "words_of"]
 
 _LOOKALIKES = str.maketrans(
     # Cyrillic, Greek, Armenian and Latin letters that are drawn as the plain ones (Unicode TR 39, confusables.txt)
@@ -63,8 +64,15 @@ def letters_of(text: str) -> str:
         text: Any text.
     """
     if not text.isascii():
-        text = _FOREIGN.sub(_unfolded, text)
-    if text.isascii():  # in most languages that are written in Latin letters nothing else is left
+        beyond = text.encode("utf-8", "surrogatepass").translate(None, _OF_BYTES).decode("utf-8", "surrogatepass")
+        try:
+            if len(beyond) > len(text) // _FEW or len(kinds := set(beyond)) > _KINDS:
+                return text.translate(_SPELLED)
+            for character in kinds:
+                text = text.replace(character, _SPELLED[ord(character)])
+        except _MarkError:
+            text = _FOREIGN.sub(_unfolded, text)
+    if text.isascii():
         return text.encode("ascii").translate(_ASCII, _DROPPED).decode("ascii")
     return text.casefold().translate(_LETTERS)
 
@@ -76,25 +84,59 @@ def words_in(letters: str) -> list[str]:
         letters: What `letters_of` makes of it.
     """
     words = letters.split()
-    if letters.isascii():
+    if is_settled(letters):
         return words
     words = [_normalized("NFC", word) for word in words]
     return [word if word.isascii() or _LATIN.isdisjoint(word) else word.translate(_IN_LATIN) for word in words]
 
 
+class _MarkError(Exception):
+    """A character whose place among others matters: marks are sorted."""
+
+
+class _Spelled(dict[int, str]):
+    """The letters of each character that stands for itself; found out when it is first met, and kept."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        plain = _normalized("NFKD", character)
+        folded = plain.casefold()
+        forms = (character, plain, folded, _normalized("NFKD", folded))
+        if any(unicodedata.combining(form[0]) for form in forms):
+            raise _MarkError
+        letters = _unfold(character).casefold().translate(_LETTERS)
+        if len(self) < _MOST:
+            self[code] = letters
+        return letters
+
+
+_SPELLED = _Spelled()
+_OF_BYTES = bytes(range(128))
+_FEW = 8
+_KINDS = 32
+"""One character in so many, and so many kinds of them, as in most languages that are written in Latin letters: those
+are replaced one kind after the other. Where there are more, each character is looked up."""
+_MOST = 20_000
+"""Characters whose letters are kept: more than any language has."""
+
+
+def is_settled(letters: str) -> bool:
+    """Whether the words of a text are just what stands between its spaces.
+
+    Args:
+        letters: What `letters_of` makes of it.
+    """
+    return letters.isascii() or not _may_change(letters)
+
+
 def _unfolded(run: re.Match[str]) -> str:
-    found = run[0]
-    return _unfold_one(found) if len(found) == 1 else _unfold(found)
+    return _unfold(run[0])
 
 
 def _unfold(run: str) -> str:
     """A run of characters beyond ASCII in their one spelling; some capitals become letters that unfold once more."""
     text = _normalized("NFKD", run).casefold()
     return _normalized("NFKD", text).translate(_LETTERS)
-
-
-_unfold_one = lru_cache(maxsize=4096)(_unfold)
-"""An apostrophe, an accented letter: in most languages a run is one of a few."""
 
 
 def _normalized(form: Literal["NFC", "NFKD"], text: str) -> str:
@@ -154,3 +196,11 @@ class _InLatin(dict[int, Any]):
 
 
 _IN_LATIN = _InLatin(_LOOKALIKES)
+_may_change = SchemaValidator(
+    core_schema.str_schema(
+        pattern=r"[^ ]\p{M}|[\u{1100}-\u{11FF}]|[a-z][0-9]*[^\x00-\x7f]|[^\x00-\x7f][0-9]*[a-z]",
+        regex_engine="rust-regex",
+    )
+).isinstance_python
+"""Whether letters have what may be put together with the one before (marks, the letters of Hangul), or a word that has
+Latin letters and others. Of most texts no word need be looked at."""

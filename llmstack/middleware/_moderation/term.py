@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from llmstack.middleware._moderation.sieve import sieve_of
-from llmstack.middleware._moderation.spelling import letters_of, words_in, words_of
+from llmstack.middleware._moderation.spelling import is_settled, letters_of, words_in, words_of
 
 __all__ = ["Terms", "patterns_of", "word_start"]
 
@@ -55,12 +55,14 @@ class Terms:
         self._first = frozenset(self._root.steps)
         self._sorted = sorted({word for pattern in patterns for word in pattern})
         self._sieve = sieve_of(patterns)
+        self._only_ascii = all(word.isascii() for word in self._sorted)
         self._link()
 
     def find(self, text: str) -> str | None:
         """The first term in a text, as it was given; None if there is none."""
         letters = letters_of(text)
-        if self._sieve is not None and letters.isascii() and not self._sieve.isinstance_python(letters):
+        sieve = self._sieve if letters.isascii() or (self._only_ascii and is_settled(letters)) else None
+        if sieve is not None and not sieve.isinstance_python(letters):
             return None
         words = words_in(letters)
         # Where no word begins a term, none is to be found.
