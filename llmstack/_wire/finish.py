@@ -11,7 +11,8 @@ from llmstack._wire.late import LateResponse
 from llmstack._wire.parse import UNPARSED, parser_of
 from llmstack._wire.request import SDKRequest
 from llmstack._wire.sdk import RAW_RESPONSE_HEADER, NotGiven
-from llmstack._wire.sdk_hot import parses_as_usual, with_request_id
+from llmstack._wire.sdk_hot import decodes_vectors, parses_as_usual, with_request_id
+from llmstack._wire.vectors import decode_vectors
 
 __all__ = ["finished"]
 
@@ -45,6 +46,8 @@ def finished(call: Call, reply: Reply) -> Any:
         return UNPARSED
     post_parser = request.options.post_parser
     if not isinstance(post_parser, NotGiven):
+        if decodes_vectors(post_parser):
+            decode_vectors(parsed)
         parsed = post_parser(parsed)
     return with_request_id(parsed, headers.get("x-request-id"))
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from operator import attrgetter
 from types import UnionType
 from typing import Any, Final, Union
 
 import httpx2
 import openai
+from openai import NotGiven, Omit
 from openai._base_client import AsyncAPIClient, SyncAPIClient
 
 __all__ = [
@@ -22,6 +25,7 @@ __all__ = [
     "builds_as_usual",
     "built",
     "construct",
+    "decodes_vectors",
     "discriminated",
     "is_plain",
     "is_typed_dict",
@@ -67,6 +71,24 @@ def with_request_id(parsed: Any, request_id: str | None) -> Any:
     if isinstance(parsed, openai.BaseModel):
         sdk_models.add_request_id(parsed, request_id)
     return parsed
+
+
+_vector_parser: Any = None
+with suppress(ImportError):  # early versions make a new function for each call
+    _vector_parser = getattr(
+        importlib.import_module("openai.lib._parsing._embeddings"), "parse_embedding_response", None
+    )
+
+
+def decodes_vectors(post_parser: Any) -> bool:
+    """Whether this is what the SDK does to embeddings that it has asked for as base64, and the program has not."""
+    return (
+        type(post_parser) is partial
+        and post_parser.func is _vector_parser
+        and not post_parser.args
+        and post_parser.keywords.keys() == {"encoding_format"}
+        and isinstance(post_parser.keywords["encoding_format"], (NotGiven, Omit))
+    )
 
 
 def construct(value: object, kind: Any, metadata: tuple[Any, ...]) -> Any:
