@@ -28,7 +28,7 @@ from llmstack.errors import UnsupportedError
 
 RAW_VALUES: dict[RawMode, str] = {"raw": "true", "stream": "stream"}
 """How the SDK writes each raw mode into its header."""
-_RAW_MODES: dict[Any, RawMode] = {value: mode for mode, value in RAW_VALUES.items()}
+_RAW_NAME = RAW_RESPONSE_HEADER.lower()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -97,7 +97,7 @@ def call_of(client: Any, cast_to: Any, options: FinalRequestOptions, *, stream: 
     """
     cast_to = final_cast(client, cast_to, options)
     headers: Mapping[str, Any] = options.headers or EMPTY
-    raw = _RAW_MODES.get(headers.get(RAW_RESPONSE_HEADER), "")
+    raw = _raw_mode(headers) if headers else ""
     call_options = current_options()
     if client.llmstack_default_options:
         call_options = client.llmstack_default_options.merged(call_options)
@@ -129,6 +129,14 @@ def call_of(client: Any, cast_to: Any, options: FinalRequestOptions, *, stream: 
         replayable=replay is None or replay.replayable,
         request=request,
     )
+
+
+def _raw_mode(headers: Mapping[str, Any]) -> RawMode:
+    """How the program wants the answer; the SDK takes any value for the one mode that is not the other's."""
+    if headers.get(RAW_RESPONSE_HEADER) == RAW_VALUES["stream"]:
+        return "stream"
+    wanted = any(name.lower() == _RAW_NAME and value and isinstance(value, str) for name, value in headers.items())
+    return "raw" if wanted else ""
 
 
 def without_options(headers: Mapping[str, Any]) -> dict[str, Any]:

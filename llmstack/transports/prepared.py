@@ -119,7 +119,7 @@ def outgoing(client: Any, options: Any, params: Mapping[str, Any]) -> Outgoing |
             blank = httpx2.Request(
                 request.method, request.url, headers=request.headers.raw, extensions=request.extensions
             )
-            kinds[key] = _kind(blank) if type(request.stream) is httpx2.ByteStream else None
+            kinds[key] = _kind(blank) if _is_measured(request) else None
         kind = kinds[key]
         # The text of it as the SDK makes it; what it cannot write, it says itself.
         return None if kind is None else Outgoing(kind, json_bytes(params))
@@ -142,10 +142,17 @@ def _is_ordinary(options: Any) -> bool:
 
 def as_it_is(request: httpx2.Request) -> Outgoing | None:
     """A request that somebody has built, ready to be sent; None if it is not a plain one with a body of bytes."""
-    if type(request.stream) is not httpx2.ByteStream:
+    if not _is_measured(request):
         return None
     kind = _kind(request)
     return None if kind is None else Outgoing(kind, request.read())
+
+
+def _is_measured(request: httpx2.Request) -> bool:
+    """Whether the body is bytes, and as long as is said: a program may have given that header, too."""
+    if type(request.stream) is not httpx2.ByteStream:
+        return False
+    return request.headers.get("content-length") == str(len(request.read()))
 
 
 def _kind(request: httpx2.Request) -> _Kind | None:

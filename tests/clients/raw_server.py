@@ -78,7 +78,10 @@ def _request(connection: socket.socket) -> bytes | None:
     head, _, body = data.partition(b"\r\n\r\n")
     length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
     while len(body) < length:
-        body += connection.recv(65536)
+        piece = connection.recv(65536)
+        if not piece:
+            return None
+        body += piece
     return head + b"\r\n\r\n" + body
 
 

@@ -168,6 +168,8 @@ def changes(client: Any) -> Generator[Any, Any, Any]:
     yield ask(extra_headers={"X-A": "b", "Authorization": "Bearer other"})
     yield ask(extra_headers={"User-Agent": openai.omit})
     yield ask(extra_headers={"connection": "close"})
+    yield Attempt(lambda: ask(extra_headers={"Content-Length": "1"}))
+    yield ask(extra_headers={"x-stainless-raw-response": "1"})
     yield ask(extra_body={"more": [1, None, {"\u00e9": 1.5}], "model": "n"})
     yield ask(extra_query={"q": "1"})
     client.base_url = str(client.base_url).replace("/v1/", "/v2/")
@@ -184,7 +186,7 @@ EMBEDDING = sized(b'{"object":"list","data":[{"object":"embedding","index":0,"em
 
 def test_what_is_changed_on_a_client_shows_in_its_next_request() -> None:
     """Nothing that was prepared outlives that of which it was made."""
-    answers = [*[Said((PLAIN,))] * 16, Said((EMBEDDING,))]
+    answers = [*[Said((PLAIN,))] * 17, Said((EMBEDDING,))]
     theirs = played(openai.OpenAI, changes, answers)
-    assert len(theirs.received) == 17
+    assert len(theirs.received) == 18
     assert_same(played(llmstack.OpenAI, changes, answers, stack=Stack([])), theirs)
