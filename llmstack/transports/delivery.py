@@ -6,6 +6,7 @@ twice. Whoever sends again, or keeps accounts, asks here.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from enum import Enum
 
@@ -59,7 +60,18 @@ def delivery(error: BaseException) -> Delivery:
     causes = list(chain(error))
     if any(isinstance(cause, Stale) for cause in causes):
         return Delivery.STALE
-    return Delivery.NOT_SENT if any(isinstance(cause, _NOT_SENT) for cause in causes) else Delivery.UNKNOWN
+    if any(map(_is_lost, causes)) or not any(isinstance(cause, _NOT_SENT) for cause in causes):
+        return Delivery.UNKNOWN
+    return Delivery.NOT_SENT
+
+
+def _is_lost(error: BaseException) -> bool:
+    """Whether it is aiohttp's for a connection that was open, which the SDK's adapter takes for one that never was."""
+    aiohttp = sys.modules.get("aiohttp")
+    if aiohttp is None or not isinstance(error, aiohttp.ClientConnectionError):
+        return False
+    never_open = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ServerFingerprintMismatch)
+    return not isinstance(error, never_open)
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
