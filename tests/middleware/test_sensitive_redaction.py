@@ -59,6 +59,20 @@ def test_arguments_stay_json_to_the_letter():
     assert sent == '{ "text": "hi\\n[EMAIL_1] x",  "n": 1.50, "password": "[SECRET_1]", "c": "[CARD_1]"}'
 
 
+def test_json_without_escapes_stays_json_as_well():
+    """A placeholder in the place of a number is a string; one in a string is as it stands."""
+    content = '{"card": 4111111111111111, "list": [4111111111111111, 2], "note": "[1] jane@example.com, 4"}'
+    (message,) = redacted(messages=[{"role": "tool", "tool_call_id": "c", "content": content}])["messages"]
+    sent = '{"card": "[CARD_1]", "list": ["[CARD_1]", 2], "note": "[1] [EMAIL_1], 4"}'
+    assert message["content"] == sent
+
+
+def test_what_only_looks_like_json_is_left_as_it_is():
+    """Prose may begin with a bracket."""
+    (message,) = redacted(messages=[{"role": "user", "content": "[sic] charge 4111111111111111"}])["messages"]
+    assert message["content"] == "[sic] charge [CARD_1]"
+
+
 def test_what_has_nothing_to_redact_is_the_same_call():
     """Nothing is copied, no filter added, nothing held."""
     call = Call(

@@ -111,7 +111,8 @@ def _in_json(path: str, text: str, name: str, visit: Visit) -> str:
         The text; itself if nothing changed.
     """
     if "\\" not in text or not _is_json(text):
-        return visit(path, name, text)
+        new = visit(path, name, text)
+        return new if new == text or "\\" in text or not _is_json(text) else _still_json(new)
     pieces: list[str] = []
     at, member = 0, ""
     for found in _LITERAL.finditer(text):
@@ -131,7 +132,21 @@ def _bare(path: str, text: str, visit: Visit) -> str:
     if not any(character.isdigit() for character in text):
         return text
     new = visit(path, "", text)
-    return text if new == text else FORM.sub(lambda found: f'"{found.group()}"', new)
+    return text if new == text else _quoted(new)
+
+
+def _still_json(text: str) -> str:
+    """What was JSON before placeholders were put into it: those in the place of numbers become strings."""
+    pieces: list[str] = []
+    at = 0
+    for found in _LITERAL.finditer(text):
+        pieces += [_quoted(text[at : found.start()]), found.group()]
+        at = found.end()
+    return "".join((*pieces, _quoted(text[at:])))
+
+
+def _quoted(text: str) -> str:
+    return FORM.sub(lambda found: f'"{found.group()}"', text)
 
 
 def _is_json(text: str) -> bool:
