@@ -161,6 +161,18 @@ def test_responses_are_restored_in_every_event(size):
     assert json.loads(whole.output[1].arguments) == {"p": PASSWORD}
 
 
+def test_a_response_is_restored_although_its_item_has_another_id_in_each_event():
+    """As some servers write them: where an item stands tells which it is."""
+    text = {"type": "output_text", "text": ANSWER, "annotations": []}
+    body = response({"id": "m_1", "type": "message", "role": "assistant", "status": "completed", "content": [text]})
+    events = [json.loads(event.data) for event in response_events(body, piece=3)]
+    events = [{**event, "item_id": f"m_{n}"} if "item_id" in event else event for n, event in enumerate(events)]
+    stack = Stack([Redacting()], transport=ScriptedTransport([events]))
+    client: Any = OpenAI(api_key="sk-test-not-a-key", stack=stack)
+    read = list(client.responses.create(model="m", input=ASK, stream=True))
+    assert "".join(e.delta for e in read if e.type == "response.output_text.delta") == RESTORED
+
+
 def test_a_held_stream_is_replayed_restored():
     """A layer further out that wants all of it before the program sees any gets the same."""
 

@@ -113,12 +113,11 @@ class ResponseFilter:
         kind = chunk.get("type")
         kind = kind if isinstance(kind, str) else ""
         stem, _, what = kind.rpartition(".")
+        # Some servers give an item another id in each event: its place tells better.
+        item = "item_id" if chunk.get("output_index") is None else "output_index"
         key = (
             stem,
-            *(
-                _plain(chunk.get(name))
-                for name in ("item_id", "output_index", "content_index", "summary_index", "command_index")
-            ),
+            *(_plain(chunk.get(name)) for name in (item, "content_index", "summary_index", "command_index")),
         )
         delta = chunk.get("delta")
         if what == "delta" and isinstance(delta, (str, Mapping)):
