@@ -205,6 +205,13 @@ def test_nor_can_one_of_another_alphabet(mark: str) -> None:
     assert Terms([word]).find(f"{mark.join(word)}{mark}!") == word
 
 
+def test_an_arabic_word_may_be_drawn_out() -> None:
+    """By a stroke between its letters, which is none of them."""
+    word = "\u0643\u0644\u0645\u0629"
+    assert Terms([word]).find(f"{chr(0x640).join(word)}!") == word
+    assert Terms([f"{word[0]}\u0640{word[1:]}"]).find(word) is not None
+
+
 @pytest.mark.parametrize("text", ["evil\U0001f1e9\U0001f1ea", "evil\x1cx", "\U0001f170evil"], ids=ascii)
 def test_what_stands_beside_a_term_does_not_hide_it(text: str) -> None:
     """A flag, a box, a separator are no part of the word."""

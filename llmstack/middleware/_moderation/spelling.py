@@ -1,11 +1,11 @@
 """Spelling: the many ways to write a word, brought to one.
 
 Text becomes a list of words: compatibility forms (full-width, ligatures, mathematical letters) are unfolded (Unicode
-NFKD), case is folded, what is invisible, an accent or struck through or around a letter is dropped, letters that look
-like Latin ones become these in words that have Latin letters too (Cyrillic words are left in peace), and whatever is
-neither letter nor digit parts words. Letters that are signs of their own (in black boxes, of flags) are words of one
-letter. Scripts that put no spaces between words (Chinese, Japanese, Thai, Lao, Burmese, Khmer) give one word for each
-character. All of it is one pass, whatever the text.
+NFKD), case is folded, what is invisible, an accent, a stroke through or around a letter or one that draws out an Arabic
+word is dropped, letters that look like Latin ones become these in words that have Latin letters too (Cyrillic words are
+left in peace), and whatever is neither letter nor digit parts words. Letters that are signs of their own (in black
+boxes, of flags) are words of one letter. Scripts that put no spaces between words (Chinese, Japanese, Thai, Lao,
+Burmese, Khmer) give one word for each character. All of it is one pass, whatever the text.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _UNSPACED = (
     (0xF900, 0xFAFF),
     (0x20000, 0x323AF),
 )
-_FILLERS = frozenset({0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180E, 0x3164, 0xFFA0})
+_FILLERS = frozenset({0x034F, 0x0640, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180E, 0x3164, 0xFFA0})
 
 
 def words_of(text: str) -> list[str]:
