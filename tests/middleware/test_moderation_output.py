@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from llmstack import OpenAI, Stack
 from llmstack.errors import ModerationError
 from llmstack.events import ContentModerated
+from llmstack.middleware._moderation.term import Terms
 from llmstack.middleware.moderation import Moderation
 from llmstack.testing import FLAG_MARKER, LocalServer, ScriptedTransport
 from tests.core.side import DONE, PREAMBLE, Side, chunk, lost, spoken, texts
@@ -322,6 +323,35 @@ def test_what_is_in_order_is_delivered_to_the_last_character(text: str, cuts: li
     """Also what looks like the beginning of a term."""
     moderation = Moderation(input=False, output=True, window=window, endpoint=False, blocked_terms=["ab cd ef", "cdx"])
     assert _read(spoken(*_cut(text, cuts)), moderation) == (text, None)
+
+
+PIECES = st.lists(
+    st.sampled_from(
+        ["a", "ss", "ass", "ume", " ", ". ", "\u00e9", "bad", "\\n", "\\u0061ss", "\\", "\\u00", "x" * 300]
+    ),
+    max_size=14,
+)
+
+
+@given(pieces=PIECES, cuts=CUTS, window=st.integers(1, 80))
+def test_a_window_refuses_what_would_be_refused_whole(pieces: list[str], cuts: list[int], window: int) -> None:
+    """And nothing else: where a word is cut in the middle its beginning is no word."""
+    text, terms = "".join(pieces), ["ass", "bad ass"]
+    moderation = Moderation(input=False, output=True, window=window, endpoint=False, blocked_terms=terms)
+    got, error = _read(spoken(*_cut(text, cuts)), moderation)
+    assert (error is not None) == (Terms(terms).find(text) is not None)
+    assert text.startswith(got)
+    assert Terms(terms).find(got) is None
+    assert error is not None or got == text
+
+
+def test_a_choice_that_ends_in_a_term_is_refused_though_another_goes_on() -> None:
+    """That nothing more comes of it is known at the end."""
+    events = [choice(0, content="you ass"), *(choice(1, content="fine ") for _ in range(9)), DONE]
+    moderation = Moderation(input=False, output=True, window=5, endpoint=False, blocked_terms=["ass"])
+    got, error = _read([PREAMBLE, *events], moderation)
+    assert error is not None
+    assert got == ""
 
 
 @given(before=FILLING, after=FILLING, cuts=CUTS, window=st.integers(1, 80))

@@ -62,6 +62,38 @@ def test_a_term_is_not_found_inside_other_words(term: str, text: str) -> None:
     assert Terms([term]).find(text) is None
 
 
+@pytest.mark.parametrize(
+    ("term", "text"),
+    [
+        ("bad word", '{"text": "first\\nbad word"}'),
+        ("bad word", '{"text": "bad\\u0020wor\\u0064"}'),
+        ("bad word", '{"inner": "{\\"text\\": \\"\\\\tbad word\\"}"}'),
+        ("na\u00efve", '["na\\u00EFve"]'),
+        ("\u574f\u8bcd", '{"text": "\\u8fd9\\u662f\\u574f\\u8bcd"}'),
+        ("bad", '"\\ud83c\\udd71\\ud83c\\udd70\\ud83c\\udd73"'),
+        ("bad word", "C:\\new\\bad word"),
+    ],
+)
+def test_a_term_is_found_behind_the_escapes_of_json(term: str, text: str) -> None:
+    """As arguments of tools, their results and structured answers have them; what only looks so is read as it is."""
+    assert Terms(["other", term]).find(text) == term
+
+
+def test_an_escape_is_no_part_of_a_term() -> None:
+    """What it stands for is."""
+    assert Terms(["nass"]).find('"x\\nassessed"') is None
+    assert Terms(["ass"]).find('"cl\\u0061sses"') is None
+
+
+def test_the_last_word_of_a_text_that_goes_on_is_not_complete() -> None:
+    """It may become another."""
+    terms = Terms(["ass"])
+    assert terms.find("you ass", goes_on=True) is None
+    assert terms.find('"you\\nass\\u', goes_on=True) is None
+    assert terms.find("you ass ", goes_on=True) == "ass"
+    assert terms.find("you ass") == "ass"
+
+
 def test_terms_that_overlap_are_all_found() -> None:
     """A longer term that fails does not hide a shorter one in it."""
     terms = Terms(["one two three four", "two three", "three x"])
@@ -103,11 +135,43 @@ def test_it_finds_what_a_plain_search_finds(patterns: list[list[str]], words: li
 @given(text=st.text(st.sampled_from("evil pan.\u200b\u0301"), max_size=30), cut=st.integers(0, 30))
 def test_what_may_become_a_term_is_open(text: str, cut: int) -> None:
     """Whatever follows: a term that ends in it begins in what was held open."""
+    _check_what_is_open(text, cut)
+
+
+ESCAPED = [
+    "e",
+    "v",
+    "i",
+    "l",
+    " ",
+    "p",
+    "a",
+    "n",
+    "evil",
+    " plan",
+    "\\n",
+    "\\u0065",
+    "\\u0020",
+    "\\",
+    "u0",
+    '\\"',
+    "\\\\t",
+]
+
+
+@given(pieces=st.lists(st.sampled_from(ESCAPED), max_size=12), cut=st.integers(0, 40))
+def test_what_may_become_a_term_by_an_escape_is_open(pieces: list[str], cut: int) -> None:
+    """Also where the text is cut in the middle of it."""
+    _check_what_is_open("".join(pieces), cut)
+
+
+def _check_what_is_open(text: str, cut: int) -> None:
     terms = Terms(["evil plan", "vile"])
     start = text[:cut]
-    if terms.find(start) is None and terms.find(text) is not None:
+    if terms.find(start, goes_on=True) is None and terms.find(text) is not None:
         held = terms.open_from(start)
         assert terms.find(text[held:]) is not None
+        assert 0 <= held <= len(start)
 
 
 def test_time_grows_with_the_text_alone() -> None:

@@ -25,6 +25,7 @@ class Content:
     images: tuple[str, ...] = field(default=(), repr=False)
     unreadable: tuple[str, ...] = ()
     spaced: tuple[str, ...] = field(default=(), repr=False)
+    goes_on: bool = False
 
     def __bool__(self) -> bool:
         """Whether there is anything."""

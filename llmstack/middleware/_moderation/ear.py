@@ -40,6 +40,11 @@ class Speech:
         self.open_from = 0
 
     @property
+    def is_open(self) -> bool:
+        """Whether its end, as far as it has been judged, may become what may not occur."""
+        return self.open_from < self.judged
+
+    @property
     def kept(self) -> str:
         """Its end: what is not judged, and enough before that to judge it by."""
         self._kept = ["".join(self._kept)]

@@ -112,7 +112,8 @@ class Judge:
         """
         inquiry = Inquiry(content)
         if self.terms.count:
-            found = any(self.terms.find(text) is not None for text in (*content.texts, *content.spaced))
+            texts = (*content.texts, *content.spaced)
+            found = any(self.terms.find(text, goes_on=content.goes_on) is not None for text in texts)
             verdict = Verdict(flagged=True, categories=("blocked_term",)) if found else CLEAN
             inquiry.findings.append(Finding("terms", verdict))
             if found:

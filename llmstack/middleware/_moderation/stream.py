@@ -146,9 +146,11 @@ class Window:
     # Judging ----------------------------------------------------------------------------------------------------
 
     def _judge(self, *, last: bool) -> Flow[Sequence[Chunk]]:
-        fresh = list(self._ear.fresh.values())
+        # What ended in what may be a term, or its beginning, is known only now not to go on.
+        fresh = [said for said in self._ear.speeches.values() if said.is_open] if last else []
+        fresh += [said for said in self._ear.fresh.values() if said not in fresh]
         images = list(self._ear.images)[self._shown :]
-        content = Content(tuple(said.kept for said in fresh), tuple(images))
+        content = Content(tuple(said.kept for said in fresh), tuple(images), goes_on=not last)
         if content:
             inquiry = yield from self._case.begin(content)
             yield from self._case.ask(inquiry)

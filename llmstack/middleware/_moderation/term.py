@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable
 from functools import lru_cache
 
+from llmstack.middleware._moderation.escape import Reading
 from llmstack.middleware._moderation.sieve import sieve_of
 from llmstack.middleware._moderation.spelling import is_settled, letters_of, words_in, words_of
 
@@ -35,7 +36,7 @@ class Terms:
     """A set of blocked terms.
 
     A term matches whole words, in any case, with any punctuation or space between them or none ("bad word", "Bad-Word",
-    "badword"), and spelled out ("b.a.d w o r d").
+    "badword"), and spelled out ("b.a.d w o r d"). A text with backslashes is read as it stands, and as JSON reads.
     """
 
     def __init__(self, terms: Iterable[str]) -> None:
@@ -58,15 +59,31 @@ class Terms:
         self._only_ascii = all(word.isascii() for word in self._sorted)
         self._link()
 
-    def find(self, text: str) -> str | None:
-        """The first term in a text, as it was given; None if there is none."""
+    def find(self, text: str, *, goes_on: bool = False) -> str | None:
+        """The first term in a text.
+
+        Args:
+            text: The text.
+            goes_on: True if more of it will come, so that its last word need not be complete.
+
+        Returns:
+            The term as it was given; None if there is none.
+        """
+        found = self._find(text, goes_on=goes_on)
+        if found is None and "\\" in text and self.count:
+            found = self._find(Reading(text, goes_on=goes_on).text, goes_on=goes_on)
+        return found
+
+    def _find(self, text: str, *, goes_on: bool) -> str | None:
         letters = letters_of(text)
         sieve = self._sieve if letters.isascii() or (self._only_ascii and is_settled(letters)) else None
         if sieve is not None and not sieve.isinstance_python(letters):
             return None
         words = words_in(letters)
         # Where no word begins a term, none is to be found.
-        return None if self._first.isdisjoint(words) else self._walk(words)[0]
+        if self._first.isdisjoint(words):
+            return None
+        return self._walk(words[:-1] if goes_on and _is_open(text) else words)[0]
 
     def open_from(self, text: str) -> int:
         """Where in a text that goes on a term may have begun.
@@ -79,10 +96,17 @@ class Terms:
         """
         if not text or not self.count:
             return len(text)
+        open_from = self._open_from(text)
+        if "\\" in text:
+            reading = Reading(text, goes_on=True)
+            open_from = min(open_from, reading.place(self._open_from(reading.text)))
+        return open_from
+
+    def _open_from(self, text: str) -> int:
         words = words_of(text)
         held = self._walk(words)[1].depth
         # The last word may go on; then what counts is what came before it.
-        if words and words_of(text + "x")[-1] != "x" and self._begins(words[-1]):
+        if words and _is_open(text) and self._begins(words[-1]):
             held = max(held, self._walk(words[:-1])[1].depth + 1)
         return _start_of_last(text, held)
 
@@ -145,6 +169,11 @@ def patterns_of(term: str) -> set[tuple[str, ...]]:
     return {words, tuple(words_of(letters)), *spelled}
 
 
+def _is_open(text: str) -> bool:
+    """Whether the last word of a text may go on."""
+    return words_of(text + "x")[-1] != "x"
+
+
 def _start_of_last(text: str, count: int) -> int:
     """Where the last `count` words of a text begin."""
     if count == 0:
@@ -163,7 +192,7 @@ def _start_of_last(text: str, count: int) -> int:
 
 
 def word_start(text: str, at: int, most: int | None = None) -> int:
-    """The beginning of the word that a place is in, with what is invisible before it.
+    """The beginning of the word that a place is in, with what is invisible before it; of an escape, if it is in one.
 
     Args:
         text: The text.
@@ -171,7 +200,7 @@ def word_start(text: str, at: int, most: int | None = None) -> int:
         most: Characters to go back at most; None for no limit.
     """
     least = 0 if most is None else max(0, at - most)
-    while at > least and _joins(text[at - 1]):
+    while at > least and (text[at - 1] == "\\" or _joins(text[at - 1])):
         at -= 1
     return at
 
