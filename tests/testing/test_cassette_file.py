@@ -47,6 +47,16 @@ def test_secrets_are_scrubbed_by_value(server, file):
         assert "***" in client.chat.completions.create(**asked).choices[0].message.content
 
 
+@pytest.mark.parametrize("letter", ["\x85", "\u2028", "\ufeff", "\x0b", "\x9b"], ids=ascii)
+def test_any_letter_is_played_as_it_was_recorded(server, file, letter):
+    """Also what YAML takes for the end of a line: it would end an event in the middle."""
+    asked = {"model": "m", "messages": [{"role": "user", "content": f"so{letter} it is"}]}
+    for mode in ("once", "none"):
+        with Cassette(file, mode=mode), client_of(Side("sync"), server.base_url) as client:
+            assert texts(client.chat.completions.create(**asked, stream=True)) == f"You said: so{letter} it is"
+            assert client.chat.completions.create(**asked).choices[0].message.content == f"You said: so{letter} it is"
+
+
 @pytest.mark.parametrize(
     "rule",
     ["messages.content", "content", re.compile("(?i)tell me of the sea"), lambda text: text.replace("sea", "***")],

@@ -19,8 +19,8 @@ _VERSION = 1
 _HEAD = "# Calls recorded by llmstack.testing. To record them anew, delete this file.\n"
 
 
-_CONTROL = re.compile(r"[^\t\n\r -\U0010ffff]|\x7f")
-"""Characters that no text has, and much of what is none."""
+_CONTROL = re.compile(r"[^\t\n\r -\U0010ffff]|[\x7f-\x9f]")
+"""Characters that no text has, and much of what is none. YAML would read one of them (U+0085) as a line break."""
 
 
 class _Block(str):
