@@ -66,7 +66,7 @@ def read_document(path: str | PathLike[str]) -> Document:
     try:
         with file.open("rb") as opened:
             mode = os.fstat(opened.fileno()).st_mode
-            text = opened.read().decode("utf-8")
+            text = opened.read().decode("utf-8-sig")  # editors of Windows begin a file with a byte order mark
         values = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"cannot read the config file {file}: {error.strerror or error}") from error

@@ -163,6 +163,13 @@ def test_a_file_that_cannot_be_read(write: Write) -> None:
     assert str(caught.value) == "llmstack.toml is no text in UTF-8, as TOML must be"
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(write: Write) -> None:
+    """As editors of Windows write it."""
+    path = write("")
+    path.write_bytes(b'\xef\xbb\xbfplugins = ["retry"]\r\n[retry]\r\nattempts = 5\r\n')
+    assert Stack.from_config(path).plugins["retry"].attempts == 5
+
+
 def test_a_file_that_anybody_may_write_is_warned_of(write: Write) -> None:
     """Whoever writes it gets the keys. A link is as good as what it leads to."""
     path = write('plugins = ["retry"]')
