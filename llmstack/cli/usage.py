@@ -17,6 +17,7 @@ from llmstack.cli.usage_report import Report, as_tables
 from llmstack.effects import drive
 from llmstack.middleware.budget import Budget, Sums, added_up
 from llmstack.stores import Ledger, open_store
+from llmstack.stores.sqlite import SqliteStore
 
 _LENGTH = re.compile(r"(\d+)\s*([hdw])")
 _HOURS = {"h": 1, "d": 24, "w": 168}
@@ -116,7 +117,10 @@ def ledger_of(store: str | None, plugins: Sequence[Any]) -> Ledger:
         llmstack.errors.OptionError: If nobody knows the URL.
     """
     if store is not None:
-        return open_store(store).ledger()
+        opened = open_store(store)
+        if isinstance(opened, SqliteStore) and not opened.path.exists():  # else it would be made, and be empty
+            raise UsageError(f"there is no ledger at {opened.path}: no call has been booked there; is it another file?")
+        return opened.ledger()
     for plugin in plugins:
         if isinstance(plugin, Budget) and not plugin.in_memory:
             return plugin.ledger

@@ -58,6 +58,11 @@ class SqliteStore:
         self._max_bytes = max_bytes
         self._access: dict[str, Access] = {}
 
+    @property
+    def path(self) -> Path:
+        """The ledger's file, absolute; it need not be there."""
+        return self._path
+
     def cache(self, *, max_bytes: int | None = None) -> SqliteCache:
         """The cache in the file beside the ledger's."""
         path = self._path.with_name(f"{self._path.stem}-cache{self._path.suffix}")

@@ -218,6 +218,7 @@ def test_as_it_is_typed(url: str, tmp_path: Path) -> None:
     [
         ([], "there is no ledger to read"),
         (["--store", "nowhere://x"], "no plugin offers stores at nowhere://"),
+        (["--store", "sqlite:///none.db"], "none.db: no call has been booked there"),
         (["--store", "memory://", "--json", "--csv"], "choose one of"),
         (["--store", "memory://", "--since", "soon"], "is no time"),
         (["--store", "memory://", "--html", "/no/such/folder/page.html"], "cannot write"),
@@ -230,6 +231,7 @@ def test_what_cannot_be(words: list[str], message: str, tmp_path: Path, monkeypa
     assert result.exit_code == 1
     assert message in " ".join(result.output.split())
     assert "Traceback" not in result.output
+    assert not [*tmp_path.iterdir()]
 
 
 def test_the_same_in_code(url: str) -> None:
