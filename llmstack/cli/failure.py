@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 import warnings
@@ -23,7 +24,13 @@ def is_expected(error: BaseException) -> bool:
     """True for errors that a message explains; any other is a defect, and its traceback is what is wanted."""
     # Importing the SDK takes half a second; an error of its kind exists only if somebody has.
     openai: Any = sys.modules.get("openai")
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return True
     return isinstance(error, UsageError) or (openai is not None and isinstance(error, openai.OpenAIError))
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Where the output goes there is no more room."""
 
 
 def explained(error: BaseException) -> str:
@@ -51,8 +58,8 @@ def warnings_shown() -> Generator[None, None, None]:
 
 
 def _words(error: BaseException) -> str:
-    if isinstance(error, UsageError):
-        return str(error)
+    if isinstance(error, (UsageError, OSError)):
+        return f"cannot write: {error.strerror}" if isinstance(error, OSError) else str(error)
     import openai
 
     from llmstack.errors import StackError

@@ -83,16 +83,32 @@ def prompt_text(given: str) -> str:
     """The prompt; read from standard input if it is ``-``.
 
     Raises:
-        UsageError: If there is none.
+        UsageError: If there is none, or it is no text.
     """
     if given != "-":
-        return given
+        return as_text("the prompt", given)
     if sys.stdin.isatty():
         raise UsageError('there is no prompt: llmstack call "..." (or pipe one in)')
-    text = sys.stdin.read().strip()
+    try:
+        text = sys.stdin.read().strip()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"standard input is no text in {error.encoding}") from error
     if not text:
         raise UsageError("there is no prompt: standard input is empty")
-    return text
+    return as_text("standard input", text)
+
+
+def as_text(what: str, given: str) -> str:
+    """What was given, if it is text: Python lets bytes that are none pass as half surrogate pairs.
+
+    Raises:
+        UsageError: If it is not.
+    """
+    try:
+        given.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{what} is no text in {sys.getfilesystemencoding()}") from error
+    return given
 
 
 def tags_of(given: Iterable[str]) -> dict[str, str]:

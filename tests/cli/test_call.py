@@ -69,6 +69,15 @@ def test_no_prompt_at_all_is_an_error(ask):
     assert "no prompt" in done.stderr
 
 
+def test_what_is_no_text_is_told(ask, server):
+    """Bytes that are none do not get as far as the wire, and show no traceback."""
+    for arguments, stdin in (((), b"\xff\xfehello"), (("a\udcffb",), ""), (("-s", "a\udcffb", "hi"), "")):
+        done = ask(*arguments, stdin=stdin)
+        assert done.returncode == 1
+        assert "is no text in utf-8" in done.stderr
+    assert not server.requests
+
+
 def test_trace_shows_the_way_on_stderr(ask, server):
     """`--trace` shows layers, attempts, delay and tokens, and leaves stdout alone."""
     server.next(429, headers={"retry-after-ms": "50"})
@@ -199,6 +208,15 @@ def test_ctrl_c_ends_quietly(running, server):
     assert process.returncode == 130
     assert rest.endswith(b"\n")
     assert errors == b""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is full")  # noqa: PTH110 - at import
+def test_a_full_disk_is_told(running):
+    """`llmstack call ... > answer.txt` where there is no more room."""
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - no path of ours
+        process = running("hi", stdout=full)
+        assert process.wait(30) == 1
+    assert process.stderr.read() == b"cannot write: No space left on device\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pipe that breaks")

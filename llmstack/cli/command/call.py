@@ -39,12 +39,12 @@ def _call(  # noqa: PLR0913 - typer makes a command's options of its parameters
 ) -> None:
     """Make one call through the stack."""
     from llmstack.cli.call import Connection, call
-    from llmstack.cli.question import Question, prompt_text, tags_of
+    from llmstack.cli.question import Question, as_text, prompt_text, tags_of
 
     question = Question(
         prompt=prompt_text(prompt),
-        model=model,
-        system=system,
+        model=as_text("the model", model),
+        system=None if system is None else as_text("--system", system),
         stream=stream,
         api=api,
         temperature=temperature,
