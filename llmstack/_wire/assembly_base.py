@@ -37,7 +37,7 @@ class Assembly(ABC):
     """
 
     __slots__ = ("_ended", "_events", "_failed", "_kept", "_marker", "_merged", "_room", "_stopped",
-                 "_usage", "content", "done")  # fmt: skip
+                 "_tier", "_usage", "content", "done")  # fmt: skip
 
     def __init__(self, *, limit: int = LIMIT, marker: str | None = None) -> None:
         """Start before the first event.
@@ -56,6 +56,7 @@ class Assembly(ABC):
         self._ended = False
         self._failed = False  # an error event or malformed JSON
         self._usage: Mapping[str, Any] | None = None
+        self._tier: object = None  # that served it, told with the usage
         self._merged: tuple[int, dict[str, Any] | None] | None = None
 
     def note(self, event: ServerSentEvent) -> object | None:
@@ -113,6 +114,10 @@ class Assembly(ABC):
             The last one seen, None if there was none.
         """
         return self._usage
+
+    def tier(self) -> object:
+        """Return the service tier as the event with the usage told it, None if it did not."""
+        return self._tier
 
     @abstractmethod
     def complete(self) -> bool:

@@ -56,6 +56,7 @@ class ChoicesAssembly(Assembly):
     def _study(self, event: ServerSentEvent, value: dict[str, Any]) -> object | None:  # noqa: ARG002 - the base's
         if isinstance(usage := value.get("usage"), dict):
             self._usage = usage
+            self._tier = value.get("service_tier")
         if not self.content:
             self.content = any(choice.get("finish_reason") is not None or self._carries(choice)
                                for choice in objects(value.get("choices")))  # fmt: skip

@@ -165,7 +165,8 @@ class EventWatch:
             headers=self._headers,
             complete=False if self._failure is not None or self._cut else seen.complete,
             events=seen.events(),
-            usage=lambda: Usage.from_json(seen.usage()),
+            # The tier that served it may have prices of its own.
+            usage=lambda: Usage.of_body({"usage": seen.usage(), "service_tier": seen.tier()}),
         )
 
 

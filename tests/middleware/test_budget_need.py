@@ -90,3 +90,14 @@ def test_sound_is_dearer_than_text(bench: Bench) -> None:
     create: Callable[..., Any] = bench.client.chat.completions.create
     create(**asked, modalities=["text", "audio"], audio={"voice": "alloy", "format": "wav"})
     assert booked(bench).reserved >= 0.08
+
+
+def test_a_stream_is_paid_by_the_tier_that_served_it(bench: Bench) -> None:
+    """As a project may have chosen it: the call names none. $4.05 for a million tokens read, and as many written."""
+    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-5-mini"}
+    choice = {"index": 0, "delta": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 1000, "completion_tokens": 1000, "total_tokens": 2000}
+    told = {**chunk, "service_tier": "priority"}
+    bench.server.script(lambda _: [{**told, "choices": [choice]}, {**told, "choices": [], "usage": usage}])
+    assert list(bench.ask(stream=True))
+    assert bench.cost() == 4_050_000
