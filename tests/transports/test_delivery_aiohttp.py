@@ -27,7 +27,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-async def failure(base_url: str, *plugins: object, **more: Any) -> openai.APIError:
+async def failure(base_url: str, *plugins: Any, **more: Any) -> openai.APIError:
     """The error of one request."""
     given: dict[str, Any] = {"http": "aiohttp", **more}
     client = AsyncOpenAI(
