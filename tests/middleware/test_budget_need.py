@@ -101,3 +101,25 @@ def test_a_stream_is_paid_by_the_tier_that_served_it(bench: Bench) -> None:
     bench.server.script(lambda _: [{**told, "choices": [choice]}, {**told, "choices": [], "usage": usage}])
     assert list(bench.ask(stream=True))
     assert bench.cost() == 4_050_000
+
+
+def test_a_response_in_the_background_is_paid_as_reserved(bench: Bench) -> None:
+    """What it will have taken is told to whoever asks for it later, and that is no call that costs anything."""
+    queued = {"id": "resp_1", "object": "response", "created_at": 1, "model": "gpt-5-mini", "status": "queued"}
+    bench.server.script(lambda _: {**queued, "output": [], "usage": None, "background": True})
+    ask: dict[str, Any] = {"model": "gpt-5-mini", "input": "hi", "background": True, "max_output_tokens": 1000}
+    assert bench.client.responses.create(**ask).status == "queued"
+    assert bench.cost() >= 2_000_000
+    assert bench.row().estimated == "reserved"
+    assert bench.held() == [0]
+
+
+def test_so_is_one_whose_stream_is_left(bench: Bench) -> None:
+    """It goes on without the program."""
+    ask: dict[str, Any] = {"model": "gpt-5-mini", "input": "hi", "background": True, "max_output_tokens": 1000}
+    gate = bench.server.gate(after=6)
+    with bench.client.responses.create(**ask, stream=True) as stream:
+        next(iter(stream))
+    gate.release()
+    assert bench.cost() >= 2_000_000
+    assert bench.row().estimated == "reserved"

@@ -2,7 +2,7 @@
 
 The rules: *actual* usage if the provider told it · *nothing* if it was provably not executed (never sent, or answered
 with an error) · an *estimate* from what was seen of an answer that broke off · *all that was reserved* if it was sent
-and nobody knows what became of it.
+and nobody knows what became of it, or what will.
 """
 
 from __future__ import annotations
@@ -49,6 +49,9 @@ def of_reply(call: Call, reply: Reply) -> Outcome:
     usage = _told(call, reply)
     if usage is not None:
         return Outcome("estimate" if usage.estimated else "actual", usage, outcome, reply.status, reply)
+    if call.params.get("background"):
+        # It has only begun, and goes on whether or not anybody looks.
+        return Outcome("reserved", _NOTHING, outcome, reply.status, reply)
     return Outcome("estimate", observed(call, seen_text(reply)), outcome, reply.status, reply)
 
 
@@ -73,7 +76,8 @@ def of_error(call: Call, error: BaseException, seen: Reply | None) -> Outcome:
     status = status if isinstance(status, int) else 0
     if seen is not None and seen.usage is not None:
         return Outcome("actual", seen.usage, outcome, seen.status, seen)
-    if seen is not None and (text := seen_text(seen)):
+    background = bool(call.params.get("background"))
+    if seen is not None and not background and (text := seen_text(seen)):
         return Outcome("estimate", observed(call, text), outcome, seen.status, seen)
     if isinstance(error, StackError) and error.reply is None:
         return Outcome("nothing", _NOTHING, outcome, status, seen)
