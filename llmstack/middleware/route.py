@@ -143,8 +143,13 @@ class Route(Configurable):
         written = given if isinstance(given, Mapping) else {"*": given} if given else {}
         self._table = [(model, self._checked("targets", targets, transports)) for model, targets in written.items()]
         larger = {model: self._checked("larger", target, transports)[0] for model, target in self._larger.items()}
-        for rule in () if self._choose is None or callable(self._choose) else self._choose:
-            self._checked("choose", rule.to, transports)
+        rules = () if self._choose is None or callable(self._choose) else self._choose
+        ruled = [self._checked("choose", rule.to, transports) for rule in rules]
+        known = [*larger.values(), *(target for some in (*ruled, *(to for _, to in self._table)) for target in some)]
+        named = {target.transport for target in known}
+        if "*" not in written:  # calls for other models pass as they are, to the stack's own transport
+            named.add(None)
+        self._homes.several = callable(self._choose) or len(named) > 1
         self._setting = replace(self._setting, larger=larger, transports=transports)
 
     def _checked(self, option: str, given: Some, transports: Mapping[str, Transport]) -> tuple[Target, ...]:
@@ -160,7 +165,9 @@ class Route(Configurable):
             return (yield from next(call))
         targets = yield from self._targets(call)
         if not targets:
-            return (yield from next(call))
+            reply = yield from next(call)
+            self._homes.remember(call, reply, None)
+            return reply
         journey = Journey(call, next, self._board, self._homes, self._setting)
         return (yield from journey.run(targets, self._session(call)))
 

@@ -154,6 +154,22 @@ def test_a_conversation_stays_where_it_began(side: Side) -> None:
     side.run(program)
 
 
+@pytest.mark.parametrize("first", ["quick", "other"])
+def test_a_conversation_goes_on_where_it_began_with_other_targets(side: Side, first: str) -> None:
+    """Also from a model that has one target only, or none."""
+    targets = {"quick": ["c/small"], "smart": ["a/large", "b/large", "c/large", "large"]}
+    b = bench(side, targets, script=["from home", "from home"])
+
+    async def program() -> list[str]:
+        ask = b.rig.client.responses.create
+        begun = await side.do(ask(model=first, input="hi"))
+        went_on = await side.do(ask(model="smart", input="more", previous_response_id=begun.id))
+        return [begun.output_text, went_on.output_text]
+
+    home = "from c" if first == "quick" else "from home"
+    assert side.run(program) == [home, home]
+
+
 def test_what_goes_on_from_something_unknown_goes_to_the_first_transport(side: Side) -> None:
     """And to no other: it would be refused there."""
     targets = [Target(transport="a", priority=1), Target(transport="b"), Target("other", "b")]

@@ -21,10 +21,15 @@ _MOST: Final = 10_000
 
 
 class Homes:
-    """Which transport has given which response. This process only; the oldest are forgotten."""
+    """Which transport has given which response. This process only; the oldest are forgotten.
+
+    Attributes:
+        several: False if all calls go to one transport, so that there is nothing to remember.
+    """
 
     def __init__(self) -> None:
         """Begin with none."""
+        self.several = True
         self._homes: LRUCache[str, str | None] = LRUCache(_MOST)
 
     def bound(self, call: Call, targets: Sequence[Target]) -> tuple[Target, ...]:
@@ -45,16 +50,16 @@ class Homes:
         """Whether a call goes on from something that one transport knows."""
         return _state_of(call) is not None
 
-    def remember(self, call: Call, reply: Reply, target: Target, targets: Sequence[Target]) -> None:
-        """A target has answered: what goes on from there belongs to its transport."""
-        if call.endpoint != "responses" or _at_one(targets):
+    def remember(self, call: Call, reply: Reply, transport: str | None) -> None:
+        """A transport has answered: what goes on from there belongs to it, whatever targets the next call has."""
+        if call.endpoint != "responses" or not self.several:
             return
         body: Any = reply.body
         given = body.get("id") if isinstance(body, Mapping) else None
         with LOCK:
             for state in (given, _state_of(call)):
                 if isinstance(state, str):
-                    self._homes[state] = target.transport
+                    self._homes[state] = transport
 
 
 def _at_one(targets: Sequence[Target]) -> bool:

@@ -162,7 +162,7 @@ class Journey:
                 yield from self._outpaced(side.other.hop, at)
             hop.told["outcome"] = "ok"
             self._note()
-            self._homes.remember(call, reply, target, self._targets)
+            self._homes.remember(call, reply, target.transport)
             yield from emit(
                 HopAnswered(
                     call=call.info,
