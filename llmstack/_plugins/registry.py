@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -90,6 +90,15 @@ def placement(name: str, plugin: object) -> Placement:
     return Placement(name, stage, wishes["before"], wishes["after"])
 
 
+def _check_once(plugins: Mapping[str, object]) -> None:
+    names: dict[int, str] = {}
+    for name, plugin in plugins.items():
+        first = names.setdefault(id(plugin), name)
+        if first != name:
+            message = f"plugin {first!r} is listed twice, the same object both times: list it once, or make another one"
+            raise RegistrationError(message)
+
+
 class _Manager(pluggy.PluginManager):
     """pluggy's manager, looking only at what can be a hook: a plugin's properties are none of its business."""
 
@@ -104,11 +113,12 @@ class Registry:
         """Register plugins, outermost first.
 
         Raises:
-            RegistrationError: If a hook is wrong; it names plugin, hook and argument.
+            RegistrationError: If a hook is wrong; it names plugin, hook and argument. If a plugin is there twice.
         """
         self._manager = _Manager("llmstack")
         self._manager.add_hookspecs(HookSpecs)
         self.plugins: dict[str, Any] = dict(plugins)
+        _check_once(self.plugins)
         # pluggy calls last registered first.
         for name, plugin in reversed(self.plugins.items()):
             _check_hooks(name, plugin)

@@ -50,6 +50,14 @@ def test_an_async_observer_is_refused():
         Stack([plugin(llmstack_event=hookimpl(llmstack_event))])
 
 
+def test_a_plugin_that_is_listed_twice_is_refused():
+    """Two objects of one class are two layers; one object cannot be both."""
+    acme = plugin(llmstack_call=hookimpl(layer()))
+    with pytest.raises(RegistrationError, match="plugin 'acme' is listed twice, the same object both times"):
+        Stack([acme, Recorder(), acme])
+    assert len(Stack([acme, plugin(llmstack_call=hookimpl(layer()))]).plugins) == 2
+
+
 def test_a_misspelt_hook_is_refused_with_a_guess():
     """It would be silent for ever."""
     with pytest.raises(
