@@ -38,7 +38,8 @@ class Validation(Configurable):
         api: Whose rules those are. ``"openai"``: all rules of OpenAI's API reference; ``"compatible"``: those that
             every compatible server has, the rest only warns; ``"auto"``: the first at OpenAI, else the second.
         policy: What becomes of a call that breaks one of the following limits.
-        models: Patterns of model names that are allowed, such as ``["gpt-5*", "o3"]``; None for all.
+        models: Patterns of model names that are allowed, such as ``["gpt-5*", "o3"]``; None for all. What asks for a
+            text or an image must name one then.
         denied_models: Patterns of model names that are not.
         endpoints: Patterns of endpoints that are allowed, such as ``["chat.*", "embeddings"]``; None for all.
         max_prompt_characters: Characters that the texts of a prompt may have.

@@ -41,6 +41,25 @@ def test_models_are_allowed_and_denied_by_patterns(options, model, passes):
     assert [(issue.path, issue.rule) for issue in caught.value.issues] == [("model", "models")]
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/responses", {"prompt": {"id": "pmpt_1"}, "input": "hi"}), ("/images/generations", {"prompt": "a cat"})],
+)
+def test_where_models_are_allowed_by_name_one_must_be_named(path, body):
+    """Else the provider chooses: that of a stored prompt, or what was the best once."""
+    with pytest.raises(ValidationError) as caught:
+        Bench(Validation(models=["gpt-6*"], shape="off")).client.post(path, body=body, cast_to=object)
+    assert [(issue.path, issue.rule) for issue in caught.value.issues] == [("model", "models")]
+    Bench(Validation(denied_models=["*-pro"], shape="off")).client.post(path, body=body, cast_to=object)
+
+
+def test_what_needs_no_model_is_not_asked_for_one():
+    """Lists, files, and what is only read."""
+    bench = Bench(Validation(models=["gpt-6*"]))
+    bench.client.models.list()
+    bench.client.responses.retrieve("resp_1")
+
+
 def test_endpoints_are_allowed_by_patterns():
     """Whatever else a client can do."""
     bench = Bench(Validation(endpoints=["chat.*"]))

@@ -20,6 +20,11 @@ _ANSWERING = {
 }
 """Endpoints that write texts, with the parameter that limits them."""
 
+_MODELLED = frozenset({
+    *_ANSWERING, "responses.compact", "images.generations", "images.edits", "images.variations",
+})  # fmt: skip
+"""Endpoints that ask a model of the provider's choice if none is named: that of a stored prompt, an old default."""
+
 
 def policy_issues(call: Call, prompt: Prompt, settings: Settings, severity: Severity) -> list[Issue]:
     """What breaks the program's own rules: models, endpoints and sizes."""
@@ -36,6 +41,8 @@ def policy_issues(call: Call, prompt: Prompt, settings: Settings, severity: Seve
             add("model", f"{model!r} is not allowed", "models")
         elif settings.denied_models is not None and _any_matches(model, settings.denied_models):
             add("model", f"{model!r} is denied", "models")
+    elif settings.models is not None and call.method == "POST" and call.endpoint in _MODELLED:
+        add("model", "is missing: name one of those that are allowed, or the provider chooses", "models")
     _check_output(call, prompt, settings, add)
     _check_sizes(prompt, settings, add)
     return issues
