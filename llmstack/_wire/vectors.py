@@ -14,8 +14,8 @@ from pydantic_core import CoreConfig, SchemaValidator, core_schema
 
 __all__ = ["decode_vectors"]
 
-_bytes: Final = SchemaValidator(core_schema.bytes_schema(), CoreConfig(val_json_bytes="base64"))
-_bytes_of: Final[Callable[[Any], bytes]] = _bytes.validate_strings
+_validator: Any = SchemaValidator(core_schema.bytes_schema(), CoreConfig(val_json_bytes="base64"))
+_bytes_of: Final[Callable[[str], bytes]] = _validator.validate_strings
 
 
 def decode_vectors(answer: Any) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from llmstack.effects import drive
 from llmstack.stores import Granted, open_store
+from llmstack.stores.memory import MemoryStore
 from llmstack.stores.sqlite import SqliteStore
 from llmstack.testing import FakeClock
 from tests.stores.rows import BUCKET, entry, reservation, row
@@ -153,6 +154,46 @@ def test_memory_drops_what_was_used_least_recently():
     drive(cache.get(["a"]), clock=clock)
     drive(cache.set({"d": entry(b"x" * 2000)}, tenant=""), clock=clock)
     assert [one is not None for one in drive(cache.get(list("abcd")), clock=clock)] == [True, False, True, True]
+
+
+def test_memory_drops_what_is_over_before_anything_else():
+    """However lately it was asked for; and that is no want of room."""
+    cache = open_store("memory://").cache(max_bytes=8000)
+    clock = FakeClock()
+    drive(cache.set({"a": entry(b"x" * 2000)}, tenant=""), clock=clock)
+    drive(cache.set({"b": entry(b"x" * 2000, keep=10)}, tenant=""), clock=clock)
+    drive(cache.set({"c": entry(b"x" * 2000)}, tenant=""), clock=clock)
+    drive(cache.get(["b"]), clock=clock)
+    clock.advance(11)
+    drive(cache.set({"d": entry(b"x" * 2000, now=clock.time())}, tenant=""), clock=clock)
+    assert [one is not None for one in drive(cache.get(list("abcd")), clock=clock)] == [True, False, True, True]
+    assert drive(cache.stats(), clock=clock).evicted == 0
+
+
+def test_memory_keeps_what_was_stored_anew():
+    """The end of what it replaced is not its own; and what is asked about all of it uses nothing."""
+    cache = open_store("memory://").cache(max_bytes=8000)
+    clock = FakeClock()
+    drive(cache.set({"a": entry(b"x" * 2000, keep=10)}, tenant=""), clock=clock)
+    drive(cache.set({"a": entry(b"y" * 2000, keep=50), "b": entry(b"x" * 2000, keep=30)}, tenant=""), clock=clock)
+    clock.advance(11)
+    assert drive(cache.stats(), clock=clock).entries == 2
+    drive(cache.get(["a"]), clock=clock)
+    assert drive(cache.purge("nobody"), clock=clock) == 0
+    drive(cache.set({key: entry(b"x" * 2000, now=clock.time()) for key in "cd"}, tenant=""), clock=clock)
+    assert [one is not None for one in drive(cache.get(list("abcd")), clock=clock)] == [True, False, True, True]
+    clock.advance(40)
+    assert drive(cache.delete(["a"]), clock=clock) == 0
+
+
+def test_memory_remembers_nothing_of_what_is_gone():
+    """Neither what was replaced, nor what made room."""
+    cache = MemoryStore(max_bytes=8000).cache()
+    clock = FakeClock()
+    for i in range(1000):
+        anew = {"a": entry(now=clock.time() + i), "same": entry(), f"k{i}": entry(b"x" * 2000)}
+        drive(cache.set(anew, tenant=""), clock=clock)
+    assert len(cache._table._ends) < 200  # noqa: SLF001 - nothing else tells
 
 
 def test_expired_entries_leave_the_file(tmp_path):

@@ -31,8 +31,8 @@ class _Kept(NamedTuple):
 class _Table(cachetools.LRUCache[str, _Kept]):
     """Entries by key, and when which may be forgotten.
 
-    cachetools has a table that knows of that, too, but asks each entry about it at each step: with a hundred vectors at
-    once that took three times as long.
+    cachetools has a table that knows of both. It takes twice as long to keep a hundred vectors, and eight times as long
+    to say that they are not there.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -53,7 +53,7 @@ class _Table(cachetools.LRUCache[str, _Kept]):
         """Forget what has been kept for as long as was asked."""
         ends = self._ends
         if len(ends) > 2 * len(self) + _SPARE:  # of entries that were replaced or dropped meanwhile
-            ends[:] = [end for end in ends if (kept := self.peek(end[1])) and kept.entry.keep_until == end[0]]
+            ends[:] = {end for end in ends if (kept := self.peek(end[1])) and kept.entry.keep_until == end[0]}
             heapq.heapify(ends)
         while ends and ends[0][0] <= time:
             _, key = heapq.heappop(ends)
