@@ -26,6 +26,7 @@ from llmstack._drivers.reaper import reap, remember
 from llmstack._drivers.sync import run
 from llmstack._wire.incoming import untranslated
 from llmstack._wire.joined import pieces_of
+from llmstack._wire.late import LateResponse
 from llmstack._wire.sse import ServerSentEvent, encode
 from llmstack._wire.watch import EventWatch
 
@@ -66,7 +67,8 @@ class Tap(ABC):
         incoming.native = None  # type: ignore[misc] # or response, tap and exchange would hold each other
         self._inner = response.stream
         response.stream = self
-        if "content-encoding" in response.headers:
+        # One that nobody has looked at has none: whose body is encoded, whoever reads it has looked.
+        if type(response) is not LateResponse and "content-encoding" in response.headers:
             del response.headers["content-encoding"]
             response.headers.pop("content-length", None)
         return response
@@ -187,5 +189,6 @@ def tap_class(base: type) -> Any:
 
 def stream_base(response: Any, *, asynchronous: bool) -> type:
     """The byte stream class that this response's library wants, httpx2's or the old httpx's."""
-    library = sys.modules[type(response).__module__.partition(".")[0]] if response is not None else httpx2
+    ours = response is None or isinstance(response, httpx2.Response)
+    library = httpx2 if ours else sys.modules[type(response).__module__.partition(".")[0]]
     return cast("type", library.AsyncByteStream if asynchronous else library.SyncByteStream)

@@ -15,7 +15,7 @@ from llmstack._core.reply import Reply
 from llmstack._core.transport import Engine
 from llmstack._drivers.stream import AsyncStream, Stream
 from llmstack._drivers.tap import stream_base, tap_class
-from llmstack._wire.finish import finished
+from llmstack._wire.finish import finished, streamed
 from llmstack._wire.parse import UNPARSED
 from llmstack._wire.replay import replay
 from llmstack._wire.request import SDKRequest, bare_request
@@ -47,7 +47,9 @@ def answer(call: Call, engine: Engine) -> Flow[Any]:
         result = UNPARSED if reply is None else finished(call, reply)
         if result is UNPARSED:
             response = _tapped(call, exchange) if reply is None else _response(call, reply)
-            result = yield from _processed(call, response)
+            result = UNPARSED if reply is not None else streamed(call, response)
+            if result is UNPARSED:
+                result = yield from _processed(call, response)
     except BaseException as error:
         yield from exchange.close()
         exchange.books.close(error=error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, NoReturn
 
 import anyio
@@ -35,21 +35,21 @@ _GLANCE = 0.02
 class Arriving:
     """Reads a body, and gives the connection back at its end. Its errors are those of the HTTP library."""
 
-    __slots__ = ("_body", "_first", "_keeps", "_line", "_reading", "_request")
+    __slots__ = ("_body", "_first", "_keeps", "_line", "_reading", "_timeouts")
 
-    def __init__(self, line: Line, head: Head, first: bytes, request: httpx2.Request) -> None:
+    def __init__(self, line: Line, head: Head, first: bytes, timeouts: Mapping[str, Any]) -> None:
         """Take over a connection.
 
         Args:
             line: The connection.
             head: The head of the answer.
             first: What of the body came with the head.
-            request: What was asked; its time-outs hold for each read.
+            timeouts: Those of the request: what is there at a read holds for it.
         """
         self._line: Line | None = line
         self._body, self._keeps = head.body, head.keeps
         self._first = first
-        self._request = request
+        self._timeouts = timeouts
         self._reading = False
 
     def read(self) -> bytes | None:
@@ -128,7 +128,7 @@ class Arriving:
         return line.stream
 
     def _timeout(self) -> Any:
-        return self._request.extensions["timeout"].get("read")
+        return self._timeouts.get("read")
 
     def _received(self, data: bytes) -> bytes:
         if data:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,10 +12,10 @@ import anyio
 from llmstack._core.call import Call
 from llmstack._core.effects import Flow, Run
 from llmstack._core.reply import Reply
-from llmstack._core.transport import Incoming, Watch
+from llmstack._core.transport import Incoming
 from llmstack._wire.late import LateResponse
 from llmstack.transports.conversation import response_of, tell
-from llmstack.transports.flowing import Flowing, flowing_response
+from llmstack.transports.flowing import Flowing, Requested, Watching, flowing_response
 from llmstack.transports.head import ODD
 from llmstack.transports.patience import Silence
 from llmstack.transports.prepared import Outgoing
@@ -34,16 +33,14 @@ _DRAIN: Final = 0.1
 """Seconds that the end of a body may take to arrive once its end marker has; see `HttpIncoming`."""
 
 
-def over_session(
-    session: ClientSession, out: Outgoing, call: Call, watch: Callable[[Any], Watch]
-) -> Flow[Reply | Incoming | Asked]:
+def over_session(session: ClientSession, out: Outgoing, call: Call, watch: Watching) -> Flow[Reply | Incoming | Asked]:
     """Send a call over a session.
 
     Args:
         session: The session.
         out: The request.
         call: The call.
-        watch: Makes the watch over a stream, from its response.
+        watch: Makes the watch over a stream.
 
     Returns:
         The answer; or, if it is no plain "200 OK", or none, what the SDK goes on from.
@@ -60,10 +57,11 @@ def over_session(
             return Asked(out, response)
         about = _about(response)
         if call.stream:
-            native = flowing_response(out, response.raw_headers, about)
+            requested = Requested(out)
+            native = flowing_response(requested, response.raw_headers, about)
             tell(out, about.get("reason_phrase", b""))
-            silence = Silence(native.request.extensions["timeout"])
-            return Flowing(_Body(response, silence), native, watch(native), started)
+            body = _Body(response, Silence(requested.timeouts))
+            return Flowing(body, requested, native, watch(200, headers, requested), started)
         read = partial(_content, response)
         content = yield Run(read, read)
         elapsed = time.perf_counter() - started

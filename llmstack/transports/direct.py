@@ -86,7 +86,7 @@ def _answered(pool: Any, spare: Spare, request: httpx2.Request) -> Flow[httpx2.R
     if isinstance(found, Handover):
         return found
     head, received = found
-    arriving = Arriving(line, head, received[head.after :], request)
+    arriving = Arriving(line, head, received[head.after :], request.extensions["timeout"])
     return httpx2.Response(200, headers=head.fields, stream=Bytes(arriving), extensions=extensions(line.stream, head))
 
 

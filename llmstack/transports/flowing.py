@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -11,10 +11,14 @@ import httpx2
 
 from llmstack._core.transport import Watch
 from llmstack._wire.incoming import Joins
+from llmstack._wire.late import LateResponse
 from llmstack._wire.sdk import translated
 from llmstack.transports.prepared import Outgoing
 
-__all__ = ["Flowing", "flowing_response"]
+__all__ = ["Flowing", "Requested", "Watching", "flowing_response"]
+
+Watching = Callable[[int, Mapping[str, str], Callable[[], httpx2.Request]], Watch]
+"""Makes the watch over a stream from its status, its headers, and what gives the request that it answers."""
 
 
 class _Elsewhere(httpx2.SyncByteStream, httpx2.AsyncByteStream):
@@ -23,34 +27,72 @@ class _Elsewhere(httpx2.SyncByteStream, httpx2.AsyncByteStream):
     elapsed: timedelta | None = None
 
 
-def flowing_response(out: Outgoing, fields: Sequence[tuple[bytes, bytes]], about: dict[str, Any]) -> httpx2.Response:
+class Requested:
+    """The request that a stream answers: the HTTP library's object, made when somebody looks at it.
+
+    Attributes:
+        timeouts: Its time-outs, which may be changed.
+    """
+
+    __slots__ = ("_made", "_out", "timeouts")
+
+    def __init__(self, out: Outgoing) -> None:
+        self._out = out
+        self._made: list[httpx2.Request] = []
+        self.timeouts = dict(out.timeouts)
+
+    def __call__(self) -> httpx2.Request:
+        """The request; each time the same."""
+        if not self._made:
+            request = self._out.request()
+            request.extensions["timeout"] = self.timeouts
+            self._made.append(request)
+        return self._made[0]
+
+
+def flowing_response(
+    requested: Callable[[], httpx2.Request], fields: Sequence[tuple[bytes, bytes]], about: dict[str, Any]
+) -> httpx2.Response:
     """The response of a stream, as the HTTP library's object.
 
     Args:
-        out: What it answers.
+        requested: What it answers.
         fields: Its headers as they came.
         about: What the HTTP library tells of it besides.
     """
-    return httpx2.Response(200, headers=[*fields], stream=_Elsewhere(), request=out.request(), extensions=about)
+
+    def made() -> httpx2.Response:
+        return httpx2.Response(200, headers=[*fields], stream=stream, request=requested(), extensions=about)
+
+    stream = _Elsewhere()
+    return LateResponse(made, stream=stream, is_closed=False)
 
 
 class Flowing:
     """Reads a stream; see `llmstack._core.transport.Incoming`."""
 
-    __slots__ = ("_arriving", "_place", "_request", "_started", "native", "watch")
+    __slots__ = ("_arriving", "_place", "_requested", "_started", "native", "watch")
 
-    def __init__(self, arriving: Joins, response: httpx2.Response, watch: Watch, started: float) -> None:
+    def __init__(
+        self,
+        arriving: Joins,
+        requested: Callable[[], httpx2.Request],
+        response: httpx2.Response,
+        watch: Watch,
+        started: float,
+    ) -> None:
         """Take over a connection.
 
         Args:
             arriving: The body.
+            requested: What it answers.
             response: The HTTP library's object for it.
             watch: Who watches the bytes.
             started: When it was asked, by the performance counter.
         """
         self.native: Any = response
         self.watch = watch
-        self._request = response.request
+        self._requested = requested
         self._arriving = arriving
         self._place: Any = response.stream
         self._started = started
@@ -70,7 +112,7 @@ class Flowing:
             self._raise(error)
 
     def _raise(self, error: Exception) -> NoReturn:
-        ours = translated(error, self._request)
+        ours = translated(error, self._requested())
         try:
             raise ours from error
         finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Self
 
@@ -143,9 +143,11 @@ class OpenAITransport(Configurable):
             content = response.content
             return Reply(content=content, status=response.status_code, headers=response.headers, native=response)
         if not call.stream:
-            _bound_silence(call, response)
+            _bound_silence(call, lambda: response.request)
             return HttpIncoming(response, BodyWatch(response.status_code, response.headers))
-        return HttpIncoming(response, _watch(call, response))
+        # What watches must not hold the response: it would be a cycle, and one that is dropped must close at once.
+        request = response.request
+        return HttpIncoming(response, _watch(call, response.status_code, response.headers, lambda: request))
 
     def close(self) -> None:
         """Close the transport's own connections; those of clients are theirs. Nothing can be sent to its place then."""
@@ -178,10 +180,9 @@ def _sent(call: Call, send: Run, before: Handover | Sent | None) -> Flow[Any]:
             yield from before.abandoned()
 
 
-def _watch(call: Call, response: Any) -> EventWatch:
-    _bound_silence(call, response)
-    # A watch that held the response would make a cycle, and a response that is dropped must close at once.
-    return EventWatch(call, response.status_code, response.headers, partial(api_error, request=response.request))
+def _watch(call: Call, status: int, headers: Mapping[str, str], requested: Callable[[], Any]) -> EventWatch:
+    _bound_silence(call, requested)
+    return EventWatch(call, status, headers, lambda payload: api_error(payload, requested()))
 
 
 def _timed(options: FinalRequestOptions, call: Call) -> FinalRequestOptions:
@@ -199,12 +200,12 @@ def _timed(options: FinalRequestOptions, call: Call) -> FinalRequestOptions:
     return options.model_copy(update={"timeout": limited(call.timeout, lambda: deadline - now())})
 
 
-def _bound_silence(call: Call, response: Any) -> None:
+def _bound_silence(call: Call, requested: Callable[[], Any]) -> None:
     """Let the body's reads take so long at most; the HTTP client looks this up when it begins to read the body."""
     seconds = call.idle_timeout
     if seconds is None:
         return
-    timeouts = response.request.extensions.get("timeout")
+    timeouts = requested().extensions.get("timeout")
     if isinstance(timeouts, dict):
         present = timeouts.get("read")
         timeouts["read"] = Limit(seconds, present.left) if isinstance(present, Limit) else seconds

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
 from llmstack._core.call import Call
 from llmstack._core.effects import Flow, Run
 from llmstack._core.reply import Reply
-from llmstack._core.transport import Incoming, Watch
+from llmstack._core.transport import Incoming
 from llmstack._wire.incoming import HttpIncoming
 from llmstack.transports.arriving import Arriving
 from llmstack.transports.asking import over_session
 from llmstack.transports.connection import LoopClient
 from llmstack.transports.conversation import converse, extensions, tell, whole
-from llmstack.transports.flowing import Flowing, flowing_response
+from llmstack.transports.flowing import Flowing, Requested, Watching, flowing_response
 from llmstack.transports.handover import Handover
 from llmstack.transports.lean import Line, borrowed
 from llmstack.transports.opening import opened
@@ -31,16 +30,14 @@ _NOTHING: Final = frozenset[str]()
 _log: Final = logging.getLogger("httpcore2.http11")
 
 
-def answered(
-    call: Call, client: Any, options: Any, watch: Callable[[Any], Watch]
-) -> Flow[Reply | Incoming | Handover | Sent | None]:
+def answered(call: Call, client: Any, options: Any, watch: Watching) -> Flow[Reply | Incoming | Handover | Sent | None]:
     """Send a call without building its request anew: over an idle connection, or through the HTTP client.
 
     Args:
         call: The call.
         client: The SDK's client that sends it.
         options: The SDK's options for it.
-        watch: Makes the watch over a stream, from its response.
+        watch: Makes the watch over a stream.
 
     Returns:
         The answer; or, once something is not as it mostly is, what the SDK goes on from; None if nothing was sent: the
@@ -67,7 +64,7 @@ def answered(
     return (yield from _over(line, out, call, watch))
 
 
-def _through(http: Any, out: Outgoing, call: Call, watch: Callable[[Any], Watch]) -> Flow[Reply | Incoming | Sent]:
+def _through(http: Any, out: Outgoing, call: Call, watch: Watching) -> Flow[Reply | Incoming | Sent]:
     """Send through the HTTP client."""
     send = partial(http.send, out.request(), stream=call.stream)
     try:
@@ -77,11 +74,13 @@ def _through(http: Any, out: Outgoing, call: Call, watch: Callable[[Any], Watch]
     if not response.is_success:
         return Sent(out, response)
     if call.stream:
-        return HttpIncoming(response, watch(response))
+        # What watches must not hold the response: it would be a cycle, and one that is dropped must close at once.
+        request = response.request
+        return HttpIncoming(response, watch(response.status_code, response.headers, lambda: request))
     return Reply(content=response.content, headers=response.headers, status=response.status_code, native=response)
 
 
-def _over(line: Line, out: Outgoing, call: Call, watch: Callable[[Any], Watch]) -> Flow[Reply | Incoming | Handover]:
+def _over(line: Line, out: Outgoing, call: Call, watch: Watching) -> Flow[Reply | Incoming | Handover]:
     started = time.perf_counter()
     found = yield from converse(line, out)
     if isinstance(found, Handover):
@@ -92,6 +91,7 @@ def _over(line: Line, out: Outgoing, call: Call, watch: Callable[[Any], Watch]) 
     if "content-encoding" in head.headers:
         return Handover(line, out, received)
     tell(out, head.reason)
-    response = flowing_response(out, head.fields, extensions(line.stream, head))
-    arriving = Arriving(line, head, received[head.after :], response.request)
-    return Flowing(arriving, response, watch(response), started)
+    requested = Requested(out)
+    response = flowing_response(requested, head.fields, extensions(line.stream, head))
+    arriving = Arriving(line, head, received[head.after :], requested.timeouts)
+    return Flowing(arriving, requested, response, watch(200, head.headers, requested), started)
