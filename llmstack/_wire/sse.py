@@ -9,9 +9,14 @@ further blank line dispatches again, and that `retry` is whatever `int()` accept
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+import re
+from typing import Any, Final, NamedTuple
 
 __all__ = ["Decoder", "ServerSentEvent", "encode"]
+
+
+_named: Final = re.compile(r"^event: (.+)\ndata: (.*)\n\n", re.MULTILINE).findall
+"""Name and data of all events that have just these."""
 
 
 class ServerSentEvent(NamedTuple):
@@ -129,11 +134,15 @@ class Decoder:
 
     def _events(self, text: str) -> list[ServerSentEvent]:
         """Return the events of whole lines."""
+        if self._event is None and not self._data and self._retry is None and text.endswith("\n\n"):
+            alike = self._alike(text)
+            if alike is not None:
+                return alike
         events: list[ServerSentEvent] = []
         blocks = text.split("\n\n")
         rest = blocks.pop()
         for block in blocks:
-            # The two shapes that OpenAI sends are read in a few operations, all else line by line.
+            # Otherwise each that has; all else is read line by line.
             if block.startswith("data: ") and "\n" not in block and not (self._data or self._event):
                 events.append(ServerSentEvent(None, block[6:], self._id, self._retry))
                 self._retry = None
@@ -151,6 +160,18 @@ class Decoder:
         if rest:
             self._lines(rest[:-1], events)
         return events
+
+    def _alike(self, text: str) -> list[ServerSentEvent] | None:
+        """Return the events, in a few operations, if all have the same of the two shapes that OpenAI sends."""
+        if text.startswith("data: "):
+            pieces = text[6:-2].split("\n\ndata: ")
+            if text.count("\n") == 2 * len(pieces):
+                return [ServerSentEvent(None, data, self._id) for data in pieces]
+        elif text.startswith("event: "):
+            named = _named(text)
+            if text.count("\n") == 3 * len(named):
+                return [ServerSentEvent(name, data, self._id) for name, data in named]
+        return None
 
     def _lines(self, text: str, events: list[ServerSentEvent]) -> None:
         for line in text.split("\n"):
