@@ -12,6 +12,10 @@ __all__ = ["Chunked", "MalformedError", "Sized"]
 _size: Final = re.compile(rb"([0-9A-Fa-f]{1,20})[ \t]*(?:;[^\r\n]*)?\r\n").match
 _trailers: Final = re.compile(rb"(?:[-!#$%&'*+.^_`|~0-9A-Za-z]+:[^\x00\r\n]*\r\n)*\r\n").match
 _LINE_END: Final = b"\r\n"
+_KNOWN: Final = 64
+"""How many sizes of chunks are remembered."""
+_SHORT: Final = 32
+"""Bytes that a line may have to be remembered."""
 _LONGEST: Final = 100 * 1024
 """Bytes that the line before a chunk, or what follows the last one, may have."""
 
@@ -28,10 +32,11 @@ class Chunked:
         rest: What came after it.
     """
 
-    __slots__ = ("_left", "done", "rest")
+    __slots__ = ("_left", "_sizes", "done", "rest")
 
     def __init__(self) -> None:
         self._left = 0  # bytes of the chunk that is coming, its line end included
+        self._sizes: dict[bytes, int] = {}  # by the lines that told them: those of a stream are mostly alike
         self.done = False
         self.rest = b""
 
@@ -50,7 +55,7 @@ class Chunked:
         if self.rest:
             data, self.rest = self.rest + data, b""
         pieces: list[bytes] = []
-        at, end, left = 0, len(data), self._left
+        at, end, left, sizes = 0, len(data), self._left, self._sizes
         while at < end and not self.done:
             if left > 0:
                 taken, body = min(left, end - at), max(0, left - 2)
@@ -60,13 +65,13 @@ class Chunked:
                     raise MalformedError("a chunk does not end where it should")
                 at, left = at + taken, left - taken
                 continue
-            found = _size(data, at)
-            if found is None:
-                self._wait(data, at)
-                at = end
-                break
-            size, start = int(found[1], 16), found.end()
+            start = data.find(_LINE_END, at) + 2
+            size = sizes.get(data[at:start], 0)
             if not size:
+                size, start = self._told(data, at)
+            if size < 0:
+                at = end
+            elif not size:
                 at = self._finish(data, at, start)
             elif data.startswith(_LINE_END, start + size):  # all of it is here, as it mostly is
                 pieces.append(data[start : start + size])
@@ -78,11 +83,18 @@ class Chunked:
             self.rest = data[at:]
         return joined_of(pieces)
 
-    def _wait(self, data: bytes, at: int) -> None:
-        """The line before a chunk has not come whole."""
-        if b"\n" in data[at:] or len(data) - at > _LONGEST:
-            raise MalformedError("illegal chunk header")
-        self.rest = data[at:]
+    def _told(self, data: bytes, at: int) -> tuple[int, int]:
+        """The size of a chunk, and where it begins; -1 if the line that tells it has not come whole."""
+        found = _size(data, at)
+        if found is None:
+            if b"\n" in data[at:] or len(data) - at > _LONGEST:
+                raise MalformedError("illegal chunk header")
+            self.rest = data[at:]
+            return -1, at
+        size = int(found[1], 16)
+        if len(self._sizes) < _KNOWN and len(found[0]) < _SHORT:
+            self._sizes[found[0]] = size
+        return size, found.end()
 
     def _finish(self, data: bytes, at: int, after: int) -> int:
         """The last chunk has come: after it there may be trailers, which nobody asked for, and an empty line."""
