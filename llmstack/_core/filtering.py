@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import GeneratorType
 from typing import Any, NoReturn, cast
@@ -87,14 +87,11 @@ class Filters:
             PluginError: If a filter fails, or returns something else than chunks.
         """
         out: list[ServerEvent] = []
-        for event in events:
+        coming = iter(events)
+        while (event := self._skim(coming, out)) is not None:
             if event.data.startswith(_DONE):
                 out += yield from self._flush(event)
                 out.append(event)
-                continue
-            skimmed = self._skim(event.data)
-            if skimmed is not None:
-                out.append(event if skimmed is event.data else ServerSentEvent(event.event, skimmed))
                 continue
             try:
                 chunk = event.json()
@@ -110,21 +107,30 @@ class Filters:
             out += yield from self._flush(None)
         return out
 
-    def _skim(self, data: str) -> str | None:
-        """What to deliver of an event if all filters can tell without its chunk; None if one cannot."""
-        if self._skims is None or '"error"' in data:  # which is no chunk, perhaps
-            return None
-        text: Any = data
-        for plugin, skim in self._skims:
+    def _skim(self, coming: Iterator[ServerEvent], out: list[ServerEvent]) -> ServerEvent | None:
+        """Deliver events as long as all filters can tell what of them, without their chunks.
+
+        Returns:
+            The first of which one cannot; None if there are no more.
+        """
+        skims, plugin = self._skims, None
+        for event in coming:
+            data = event.data
+            text: Any = data
+            if skims is None or '"error"' in data or data.startswith(_DONE):  # the first is no chunk, perhaps
+                return event
             try:
-                text = skim(text)
+                for plugin, skim in skims:  # noqa: B007 - it is named below
+                    text = skim(text)
+                    if text is None:
+                        return event
+                    if not isinstance(text, str):
+                        message = f"skim returned {type(text).__name__} instead of a text or None"
+                        raise TypeError(message)  # noqa: TRY301 - named below, as any other
             except Exception as error:  # noqa: BLE001 - it gets a name
                 self._name(plugin, error)
-            if text is None:
-                return None
-            if not isinstance(text, str):
-                self._name(plugin, TypeError(f"skim returned {type(text).__name__} instead of a text or None"))
-        return cast("str", text)
+            out.append(event if text is data else ServerSentEvent(event.event, text))
+        return None
 
     def _show(self, value: Any) -> Flow[None]:
         """Show what is no chunk, and passes as it is, to the filters that want to see it."""

@@ -23,9 +23,9 @@ def asking_for_usage(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _NAME: Final = '"usage"'
-_NOTHING: Final = re.compile(
-    r',\s*"usage"\s*:\s*null(?=(?:\s*,\s*"\w+"\s*:\s*(?:"[^"\\]*"|null|true|false|-?[0-9.]+))*\s*\}\s*$)'
-)
+_nothing: Final = re.compile(
+    r'"usage"\s*:\s*null(?=(?:\s*,\s*"\w+"\s*:\s*(?:"[^"\\]*"|null|true|false|-?[0-9.]+))*\s*\}\s*$)'
+).match
 """A usage that says nothing, as each chunk but the last has it. What follows it closes one object and opens none, so it
 is the chunk's own."""
 
@@ -49,12 +49,16 @@ class HideUsage:
 
     def skim(self, data: str) -> str | None:
         """The text without a usage that says nothing; None if that cannot be told from the text."""
-        if "\\u00" in data:  # a letter of the name may be written so
+        if "\\" in data and "\\u00" in data:  # a letter of the name may be written so
             return None
-        if _NAME not in data:
+        at = data.find(_NAME)
+        if at < 0:
             return data
-        text, cut = _NOTHING.subn("", data, count=1)
-        return text if cut and _NAME not in text else None
+        before = data[:at].rstrip()
+        found = _nothing(data, at)
+        if found is None or not before.endswith(",") or data.rfind(_NAME) != at:
+            return None
+        return before[:-1] + data[found.end() :]
 
     def end(self) -> Sequence[Mapping[str, Any]]:
         """Nothing is kept back."""
