@@ -23,44 +23,22 @@ import time
 import weakref
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import Any
 
+from llmstack._drivers.lane import LINGER, LONG_LINGER, Lane
 from llmstack.secrets import mask
 
 __all__ = ["Background"]
 
 _logger = logging.getLogger("llmstack")
 
-_LINGER = 0.05
-"""Seconds the thread waits for more before it ends."""
-
 _PAUSE = 0.005
 """Seconds after which it looks for more. A thread that waits in the queue is woken by each job, at the cost of whoever
-hands it over; one that sleeps does many at once."""
+hands it over; one that sleeps does many at once. Where nothing has come for `LINGER` it does wait in the queue."""
 
 _PATIENCE = 2.0
 """Seconds that the end of the program waits at most, for all of them together."""
-
-_Job = tuple[Context, Callable[[], object]]
-
-
-class _Lane:
-    """The jobs of one process: a forked child gets another, since its parent's jobs are not its to do."""
-
-    __slots__ = ("closed", "counting", "haste", "server", "thread", "told", "turn", "work")
-
-    def __init__(self) -> None:
-        self.work: SimpleQueue[_Job | None] = SimpleQueue()
-        # Held by the one thread that serves. Only ever tried for, never waited for: a finaliser may hand over a job in
-        # the middle of anything.
-        self.turn = _thread.allocate_lock()
-        self.counting = threading.RLock()  # reentrant for the same reason
-        self.thread: threading.Thread | None = None
-        self.server: int | None = None  # the ident of the thread that serves
-        self.closed = False
-        self.told = False
-        self.haste: SimpleQueue[None] = SimpleQueue()  # told by whoever waits for the jobs; reentrant, as `work` is
 
 
 class Background:
@@ -68,7 +46,8 @@ class Background:
 
     Jobs are done in the order they were handed over, each in a copy of the context (context variables) of whoever did.
     A forked process starts with an empty queue. At the end of the program two seconds are spent at most on what is
-    left; a process that ends without that (`os._exit`, a signal) must `flush` by itself.
+    left; a process that ends without that (`os._exit`, a signal) must `flush` by itself. The thread waits a moment for
+    more, a second where more came just after it had ended.
 
     Args:
         name: The thread's name, and what it is called in the one warning that it may log.
@@ -96,7 +75,7 @@ class Background:
         self.dropped = 0
         self.failures = 0
         self._on_failure = on_failure
-        self._lane = _Lane()
+        self._lane = Lane()
         _all.add(self)
 
     def __repr__(self) -> str:
@@ -122,6 +101,9 @@ class Background:
                 self.dropped += 1
             return False
         lane.work.put((copy_context(), job))
+        if lane.asleep:
+            lane.asleep = False
+            lane.haste.put(None)
         self._serve_soon(lane)
         if _ending.until is not None and lane.server != _thread.get_ident():
             self._finish(_ending.until)
@@ -139,7 +121,7 @@ class Background:
         lane = self._lane
         if lane.server == _thread.get_ident():
             return False
-        if lane.work.empty() and not lane.turn.locked():
+        if self.idle:
             return True
         done = threading.Event()
         lane.work.put((Context(), done.set))
@@ -150,7 +132,8 @@ class Background:
     @property
     def idle(self) -> bool:
         """True if nothing waits and nothing is being done, so that `flush` would return at once."""
-        return self._lane.work.empty() and not self._lane.turn.locked()
+        lane = self._lane
+        return lane.work.empty() and (lane.asleep or not lane.turn.locked())
 
     def close(self, timeout: float = 2.0) -> bool:
         """Take no more jobs, and wait until those handed over are done.
@@ -162,11 +145,12 @@ class Background:
             False if they are not done in time; they are done later, if they can be.
         """
         self._lane.closed = True
+        self._lane.haste.put(None)  # wakes a thread that only waits for more
         return self.flush(timeout)
 
     # The thread -------------------------------------------------------------------------------------------------
 
-    def _serve_soon(self, lane: _Lane) -> None:
+    def _serve_soon(self, lane: Lane) -> None:
         """See to it that exactly one thread serves."""
         if not lane.turn.acquire(blocking=False):
             return
@@ -180,12 +164,14 @@ class Background:
         else:
             lane.thread = thread
 
-    def _serve(self, lane: _Lane) -> None:
+    def _serve(self, lane: Lane) -> None:
         lane.server = _thread.get_ident()
         while True:
-            until = time.monotonic() + _LINGER
-            while self._next(lane) or self._more(lane, until):
-                until = time.monotonic() + _LINGER
+            idle = time.monotonic()
+            lane.linger = LONG_LINGER if idle - lane.ended < LONG_LINGER else LINGER
+            while self._next(lane) or self._more(lane, idle):
+                idle = time.monotonic()
+            lane.ended = time.monotonic()
             lane.server = None
             lane.turn.release()
             # Whoever handed something over just before saw a thread serving; whoever comes after this starts another.
@@ -193,16 +179,20 @@ class Background:
                 return
             lane.server = _thread.get_ident()
 
-    def _more(self, lane: _Lane, until: float) -> bool:
+    def _more(self, lane: Lane, idle: float) -> bool:
         """Wait for more; False if none comes, or this process is not the one to do it."""
-        while self._lane is lane and _ending.until is None and time.monotonic() < until:
+        until = idle + lane.linger
+        while self._lane is lane and _ending.until is None and not lane.closed and (now := time.monotonic()) < until:
+            # Before it looks for more: whoever hands it over later sees that this thread is to be woken.
+            lane.asleep = now >= idle + LINGER
             if not lane.work.empty():
-                return True
+                break
             with contextlib.suppress(Empty):
-                lane.haste.get(timeout=_PAUSE)
+                lane.haste.get(timeout=until - now if lane.asleep else _PAUSE)
+        lane.asleep = False
         return self._lane is lane and not lane.work.empty()
 
-    def _next(self, lane: _Lane) -> bool:
+    def _next(self, lane: Lane) -> bool:
         try:
             job = lane.work.get_nowait()
         except Empty:
@@ -251,13 +241,13 @@ class Background:
             self._join(lane, until)
             lane.turn.release()
 
-    def _join(self, lane: _Lane, until: float) -> None:
+    def _join(self, lane: Lane, until: float) -> None:
         if lane.thread is not None and lane.thread is not threading.current_thread():
             with contextlib.suppress(RuntimeError):  # it never came to start
                 lane.thread.join(max(0.0, until - time.monotonic()))
 
     def _forked(self) -> None:
-        self._lane = _Lane()
+        self._lane = Lane()
         self.dropped = self.failures = 0
 
 

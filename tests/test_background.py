@@ -58,6 +58,27 @@ def test_the_thread_ends_by_itself_and_another_begins():
     assert threads[0] is not threads[1]
 
 
+def test_a_thread_that_ended_too_early_is_followed_by_one_that_waits_longer(monkeypatch):
+    """It sleeps until it is woken by the next job, or by the end of it all."""
+    background, threads = Background("acme"), []
+
+    def work():
+        background.submit(lambda: threads.append(threading.current_thread()))
+        assert background.flush()
+
+    monkeypatch.setattr("llmstack.background.LINGER", 0.0)
+    work()
+    threads[0].join(5.0)
+    monkeypatch.setattr("llmstack.background.LONG_LINGER", 3600.0)
+    for _ in range(20):
+        work()
+    assert threads[0] is not threads[1]
+    assert set(threads[1:]) == {threads[1]}
+    assert background.close()
+    threads[1].join(5.0)
+    assert not threads[1].is_alive()
+
+
 def test_no_thread_is_started_without_a_job():
     """Not by making one, nor by waiting for it."""
     before = threading.active_count()
