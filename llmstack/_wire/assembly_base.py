@@ -1,20 +1,20 @@
 """What every assembly does: keep the events, and recognise content, errors, usage and the end among them.
 
-`note` runs for every event of every stream. Once content has been seen it keeps the event and searches its text for
-the few words that could matter; JSON is parsed only where one is found. Whatever needs all events is computed when
-asked for. `"error"`, quotes included, cannot occur inside a JSON string, whose quotes are escaped, except as the whole
-of one: so a search may find too much but never too little.
+Once content has been seen each event is kept, and its text searched for the few words that could matter; JSON is parsed
+only where one is found. Whatever needs all events is computed when asked for. `"error"`, quotes included, cannot occur
+inside a JSON string, whose quotes are escaped, except as the whole of one: so a search may find too much but never too
+little.
 """
 
 from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import takewhile
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from llmstack._wire.jsontext import MALFORMED, parse
+from llmstack._wire.repeated import Repeated
 from llmstack._wire.sse import ServerSentEvent
 
 __all__ = ["LIMIT", "Assembly"]
@@ -34,10 +34,11 @@ class Assembly(ABC):
     Attributes:
         content: True once an event that carries content has been seen.
         done: True once the end marker has been seen.
+        sound: Set by whoever lets it see no event that is not JSON.
     """
 
     __slots__ = ("_ended", "_events", "_failed", "_kept", "_marker", "_merged", "_room", "_stopped",
-                 "_tier", "_usage", "content", "done")  # fmt: skip
+                 "_tier", "_usage", "content", "done", "sound")  # fmt: skip
 
     def __init__(self, *, limit: int = LIMIT, marker: str | None = None) -> None:
         """Start before the first event.
@@ -48,6 +49,7 @@ class Assembly(ABC):
         """
         self.content = False
         self.done = False
+        self.sound = False
         self._events: list[ServerSentEvent] = []
         self._room = limit
         self._marker = marker
@@ -69,23 +71,51 @@ class Assembly(ABC):
             None, or if it is an event on which the SDK's stream raises APIError, the value of its "error" (a mapping,
             a string, …). An error event of the Responses API, which the SDK hands on instead, is returned whole.
         """
-        data = event.data
         if self._stopped:
             return None
-        self._room -= len(data) + _OVERHEAD
+        self._room -= len(event.data) + _OVERHEAD
         if self._room >= 0:
             self._events.append(event)
         else:
             self._overflow(event)
-        if (
-            self.content
-            and '"error"' not in data
-            and ('"usage"' not in data or _usage_object(data) is None)
-            and not data.startswith("[DONE]")
-            and (self._marker is None or self._marker not in data)
-        ):
-            return None
-        return self._inspect(event)
+        return None if self.content and not self._matters(event.data) else self._inspect(event)
+
+    def follow(self, events: Sequence[ServerSentEvent], at: int, repeated: Repeated | None = None) -> int:
+        """Record events as long as each but goes on with the answer, as nearly all do.
+
+        Parameters:
+            events: Events of the stream.
+            at: Where to begin among them.
+            repeated: Knows some of them again; the others must be JSON. If None, they need not be.
+
+        Returns:
+            Where the first is that must be given to `note`.
+        """
+        if not self.content or self._stopped:
+            return at
+        matters, keep, room = self._matters, self._events.append, self._room
+        for i in range(at, len(events)):
+            event = events[i]
+            data = event.data
+            left = room - len(data) - _OVERHEAD
+            # What is known again is like one of which all this was found out.
+            new = repeated is None or repeated.text(data) is None
+            if left < 0 or (new and (matters(data) or not (repeated is None or repeated.reads(data)))):
+                self._room = room
+                return i
+            room = left
+            keep(event)
+        self._room = room
+        return len(events)
+
+    def _matters(self, data: str) -> bool:
+        """Tell whether an event may do more than go on with the answer."""
+        return (
+            '"error"' in data
+            or ('"usage"' in data and _usage_object(data) is not None)
+            or data.startswith("[DONE]")
+            or (self._marker is not None and self._marker in data)
+        )
 
     def end(self) -> None:
         """Record that the stream ended by itself, neither broken nor abandoned."""
@@ -176,9 +206,9 @@ class Assembly(ABC):
         """Parse the kept events; whatever is not an object is left out."""
         return [value for event in self._read() if (value := self._object(event)) is not None]
 
-    def _read(self) -> Iterator[ServerSentEvent]:
-        """The kept events that the SDK reads."""
-        return takewhile(lambda event: not event.data.startswith("[DONE]"), self._events)
+    def _read(self) -> Sequence[ServerSentEvent]:
+        """The kept events that the SDK reads: all but the end marker, after which none is kept."""
+        return self._events[:-1] if self._stopped else self._events
 
     # what differs from endpoint to endpoint
 

@@ -70,7 +70,7 @@ class ResponsesAssembly(Assembly):
         if not isinstance(self._last.get("output"), list):
             # Seen in the wild, and mended by the SDK in the same way: the items are in their own events only.
             return {**self._last, "output": (partial(self._values()) or {}).get("output", [])}
-        self._failed = self._failed or not all(is_json(event.data) for event in self._read())
+        self._failed = self._failed or not (self.sound or all(is_json(event.data) for event in self._read()))
         return self._last
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from llmstack._wire.jsontext import parse
+from llmstack._wire.jsontext import MALFORMED, is_json, parse
 
 __all__ = ["Repeated"]
 
@@ -20,11 +20,14 @@ _OTHER: Final = "another text than any that was sent"
 _TRIALS: Final = 4
 """How often it is tried to learn in a stream: one whose chunks take turns would cost more than it saves."""
 
+_PARSES: Final = 16
+"""How many chunks are parsed only to learn from them, which takes twice as long as seeing that they are JSON."""
+
 
 class Repeated:
     """Recognises the chunks of a chat completion that are like one that was parsed."""
 
-    __slots__ = ("_between", "_head", "_like", "_tail", "_trials")
+    __slots__ = ("_between", "_head", "_like", "_parses", "_tail", "_trials")
 
     def __init__(self) -> None:
         """Nothing is known yet."""
@@ -32,6 +35,7 @@ class Repeated:
         self._head = self._tail = ""
         self._between: str | None = None  # what stands between the text and the padding, if there is any
         self._trials = _TRIALS
+        self._parses = _PARSES
 
     def text(self, data: str) -> str | None:
         """Return the text that a chunk brings.
@@ -54,6 +58,20 @@ class Repeated:
             if not between or _plain(padding) is None:
                 return None
         return text if _plain(text) else None
+
+    def reads(self, data: str) -> bool:
+        """Tell whether a chunk is JSON, and learn from it, unless that has proved to be of little use.
+
+        Parameters:
+            data: Its text, which is not just like the chunk that was learnt.
+        """
+        if not self._parses:
+            return is_json(data)
+        self._parses -= 1
+        chunk = parse(data)
+        if isinstance(chunk, dict):
+            self.learn(data, chunk)
+        return chunk is not MALFORMED
 
     def learn(self, data: str, chunk: dict[str, Any]) -> bool:
         """Take a chunk as that which others may be like. What was known is forgotten, unless this one is like it, too.

@@ -12,6 +12,7 @@ from llmstack._core.usage import Usage
 from llmstack._wire.assembly import assembly
 from llmstack._wire.fault import bad_event, bare_response, cut_short, no_stream
 from llmstack._wire.jsontext import is_json
+from llmstack._wire.repeated import Repeated
 from llmstack._wire.request import bare_request
 from llmstack._wire.sse import Decoder, ServerSentEvent
 
@@ -34,8 +35,8 @@ class EventWatch:
     """
 
     __slots__ = (
-        "_assembly", "_cut", "_decoder", "_endpoint", "_error", "_failure", "_fresh", "_headers", "_judged", "_request",
-        "_size", "_status", "_stopped", "_strict", "_tail", "_verify", "content", "done",
+        "_assembly", "_cut", "_decoder", "_endpoint", "_error", "_failure", "_fresh", "_headers", "_judged",
+        "_repeated", "_requested", "_size", "_status", "_stopped", "_strict", "_tail", "_verify", "content", "done",
     )  # fmt: skip
 
     def __init__(self, call: Call, status: int, headers: Mapping[str, str], error: Callable[[Any], Exception]) -> None:
@@ -45,16 +46,15 @@ class EventWatch:
         self._decoder = Decoder()
         self._fresh = partial(assembly, call.endpoint, choices=choices if isinstance(choices, int) else 1)
         self._assembly = self._fresh()
+        self._assembly.sound = call.verify
         self._cut = False
         self._status = status
         self._headers = headers
         self._error = error
         # What makes the failure, not the failure: its traceback would hold what holds this watch.
         self._failure: Callable[[], Exception] | None = None
-        self._request: Any = None
-        if call.verify or call.strict:
-            # Every error of the SDK knows its request.
-            self._request = getattr(error(None), "request", None) or bare_request(call)
+        self._requested = partial(_request_of, error, call)
+        self._repeated = Repeated() if call.verify else None
         self._judged: list[bytes] | None = [] if call.verify else None
         self._size = 0
         self._tail = b""
@@ -90,14 +90,16 @@ class EventWatch:
             if self._judged is not None:
                 self._failure = self._no_stream()
             elif self._strict and not self._finished():
-                self._failure = partial(cut_short, self._request)
+                self._failure = partial(cut_short, self._requested())
         return events
 
     def _note(self, events: list[ServerSentEvent]) -> list[ServerSentEvent]:
         seen, verify = self._assembly, self._verify
         if events:
             self._judged = None
-        for i, event in enumerate(events):
+        i = seen.follow(events, 0, self._repeated)
+        while i < len(events):
+            event = events[i]
             if verify and self._failure is None and self._is_bad(event):
                 self._failure = self._bad_event(event.data)
                 self.content = seen.content
@@ -108,6 +110,7 @@ class EventWatch:
             if payload is not None and self._failure is None:
                 self._failure = partial(self._error, payload)
                 self.content = content  # what counts is what came before it
+            i = seen.follow(events, i + 1, self._repeated)
         if self._failure is None:
             self.content = seen.content
         self.done = seen.done
@@ -152,7 +155,7 @@ class EventWatch:
         return partial(bad_event, self._endpoint, self._response(), data)
 
     def _response(self, content: bytes = b"") -> Any:
-        return bare_response(self._status, self._headers, self._request, content)
+        return bare_response(self._status, self._headers, self._requested(), content)
 
     def reply(self, *, ended: bool) -> Reply:
         """The reply put together from the events that went by."""
@@ -168,6 +171,11 @@ class EventWatch:
             # The tier that served it may have prices of its own.
             usage=lambda: Usage.of_body({"usage": seen.usage(), "service_tier": seen.tier()}),
         )
+
+
+def _request_of(error: Callable[[Any], Exception], call: Call) -> Any:
+    """The request that an error is about: every error of the SDK knows it."""
+    return getattr(error(None), "request", None) or bare_request(call)
 
 
 class BodyWatch:
