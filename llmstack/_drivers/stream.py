@@ -38,10 +38,12 @@ class _Events(openai.Stream[T]):
                 self.response = tap.attach() or self.response
                 tap.pending = iter(batch.events)
                 for event in tap.pending:
-                    if event.data.startswith("[DONE]"):
-                        return
                     chunk = parse(event)
-                    yield chunks.by_sdk(event, self.response) if chunk is UNPARSED else chunk
+                    if chunk is UNPARSED:
+                        if event.data.startswith("[DONE]"):
+                            return
+                        chunk = chunks.by_sdk(event, self.response)
+                    yield chunk
         finally:
             response.close()
 
@@ -107,7 +109,7 @@ class _Parsed:
         if self._loop is not None and not self._running:
             _, tap, chunks = self._loop
             for event in tap.pending:
-                chunk = UNPARSED if event.data.startswith("[DONE]") else chunks.parse(event)
+                chunk = chunks.parse(event)
                 if chunk is UNPARSED:
                     self._odd = event
                 return chunk
@@ -135,10 +137,12 @@ class _Parsed:
                 raise StopAsyncIteration
             stream.response = tap.attach() or stream.response
             tap.pending = iter(batch.events)
+        chunk = chunks.parse(event)
+        if chunk is not UNPARSED:
+            return chunk
         if event.data.startswith("[DONE]"):
             raise StopAsyncIteration
-        chunk = chunks.parse(event)
-        return chunks.by_sdk(event, stream.response) if chunk is UNPARSED else chunk
+        return chunks.by_sdk(event, stream.response)
 
     async def _end(self) -> None:
         self._loop = None

@@ -41,7 +41,7 @@ class Chunks:
         return None if parser is None else cls(stream, parser)
 
     def parse(self, event: ServerEvent) -> Any:
-        """The chunk of an event; `UNPARSED` for one that `by_sdk` must make.
+        """The chunk of an event; `UNPARSED` for the end marker, which is no JSON, and one that `by_sdk` must make.
 
         Args:
             event: The event.
