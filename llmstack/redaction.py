@@ -50,7 +50,8 @@ _KEY = re.compile(
     r"|xox[abeoprs]-[\w-]{10,}+"  # Slack tokens
     r"|AIza[\w-]{35}"  # Google API keys
     r"|eyJ[\w-]{8,}+\.[\w-]{8,}+\.[\w-]*+"  # JSON web tokens
-    r")"
+    r")",
+    re.ASCII,  # a letter of another alphabet may stand right before a key
 )
 _ASSIGNED = re.compile(
     r"(?i)(?<![a-z0-9])((?:api[_-]?key|access[_-]?key|secret|token|passw(?:or)?d)[\"']?[ \t]{0,3}[=:][ \t]{0,3})"
@@ -68,6 +69,17 @@ _PHONE = re.compile(r"(?<![\w.+])(?:\+|\(\+?)?\d(?:[ ().\-/]{0,2}\d){6,14}(?!\d)
 _NORTH_AMERICAN = re.compile(r"(?:1[ .-])?\(?\d{3}\)?[ .-]{1,2}\d{3}[ .-]\d{4}")
 _DATE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?!\d)")
 
+_WIDE = re.compile(
+    r"[\u00a0\u2000-\u200a\u2010-\u2013\u202f\u205f\u2212\u3000"
+    r"\uff0b\uff0d\uff0e\uff10-\uff19\uff20-\uff3a\uff3f\uff41-\uff5a]"
+)
+"""Spaces and hyphens of print, and what is as wide as a Chinese letter: written for the characters of ASCII."""
+_UNSPACED = re.compile(
+    r"[\u0e00-\u0e4f\u0e5a-\u0ecf\u0eda-\u0eff\u1000-\u103f\u104a-\u109f\u1780-\u17df\u17ea-\u17ff"
+    r"\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U000323af]+"
+)
+"""Letters, of Thai to Chinese and Korean, that stand right beside a number: no spaces are put there."""
+
 _GOES_ON = re.compile(r"\w")
 _COMES_FROM = re.compile(r"(?:\w|(?:^|[\W\d_])\.)\Z")
 _IBAN_LENGTHS = range(15, 35)
@@ -84,8 +96,8 @@ def redact(text: str) -> str:
 
     Card numbers must pass the Luhn check (ISO/IEC 7812-1), account numbers are IBANs with right check digits
     (ISO 13616). A phone number is taken for one if it starts with ``+``, with a parenthesis or with 0, or is written as
-    in North America (``415-555-2671``). Known secrets and what looks like a key are masked as `llmstack.secrets.mask`
-    does it.
+    in North America (``415-555-2671``). Spaces, hyphens and digits may be those of print, or wide. Known secrets and
+    what looks like a key are masked as `llmstack.secrets.mask` does it.
 
     Args:
         text: Any text.
@@ -116,14 +128,37 @@ def find(text: str, kinds: Collection[str] = KINDS) -> list[Span]:
         The places in order; none overlaps another.
     """
     found: list[Span] = []
+    foreign = not text.isascii()
+    if foreign:
+        text = _WIDE.sub(_narrow, text)  # each by one, so that no place moves
     for kind in KINDS:
         if kind not in kinds:
             continue
+        if foreign and kind != "email":  # an address may have such letters
+            text, foreign = _UNSPACED.sub(_blank, text), False
         spans = sorted(_FINDERS[kind](text), key=lambda span: span.start)
         if spans:
             text = covered(text, spans)
             found += spans
     return sorted(found, key=lambda span: span.start)
+
+
+def _narrow(found: re.Match[str]) -> str:
+    code = ord(found.group())
+    if code > _WIDENED:
+        return chr(code - _WIDENED)
+    return "-" if code in _HYPHENS else " "
+
+
+_WIDENED: Final = 0xFEE0
+"""What the wide form of a character stands after the one of ASCII."""
+_HYPHENS: Final = frozenset({*range(0x2010, 0x2014), 0x2212})
+
+
+def _blank(found: re.Match[str]) -> str:
+    # Only its ends stand beside anything. What is between them is a word: patterns begin at none of its places.
+    length = len(found.group())
+    return "\0" + "_" * (length - 2) + "\0" if length > 1 else "\0"
 
 
 def covered(text: str, spans: Sequence[Span]) -> str:

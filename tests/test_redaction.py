@@ -39,6 +39,17 @@ from llmstack.redaction import redact
         ("-----BEGIN RSA PRIVATE KEY-----\nAbC=\n-----END RSA PRIVATE KEY----- rest", "[key] rest"),
         ("-----BEGIN PRIVATE KEY-----\nAbC cut off", "[key]"),
         ("sk-other-made-up-key", "sk-***"),
+        ("+33\u202f6\u00a012\u00a034\u00a056\u00a078, 415\u2011555\u20112671", "[phone], [phone]"),
+        ("4111\u00a01111\u00a01111\u00a01111, 4111\u20131111\u20131111\u20131111", "[card], [card]"),
+        ("DE89\u00a03704\u00a00044\u00a00532\u00a00130\u00a000", "[iban]"),
+        ("卡号4111111111111111。カード4111111111111111です", "卡号[card]。カード[card]です"),
+        ("บัตร4111111111111111ครับ, 카드 4111111111111111입니다", "บัตร[card]ครับ, 카드 [card]입니다"),
+        ("電話は090-1234-5678です", "電話は[phone]です"),
+        ("IP是192.168.1.10的", "IP是[ip]的"),
+        ("０９０－１２３４－５６７８", "[phone]"),  # noqa: RUF001
+        ("４１１１　１１１１　１１１１　１１１１", "[card]"),  # noqa: RUF001
+        ("ｊａｎｅ＠ｅｘａｍｐｌｅ．ｃｏｍ, 用户@例子.广告", "[email], [email]"),  # noqa: RUF001
+        ("密钥sk-other-made-up-key 密钥AKIAIOSFODNN7EXAMPLE", "密钥sk-*** 密钥[key]"),
     ],
 )
 def test_what_is_private_is_replaced(text, expected):
@@ -56,6 +67,7 @@ def test_what_is_private_is_replaced(text, expected):
         "a token: a unit of text; @mention; user@localhost",
         "12 apples, 1,234,567.89 dollars, pi = 3.14159265358979",
         "x4111111111111111 4111111111111111x 3.4111111111111111 .4111111111111111 a_4111111111111111",
+        "（20231231）, 订单号20231231123456789, 2023年12月31日, 2010\u20132015",  # noqa: RUF001
         "",
     ],
 )
@@ -90,7 +102,8 @@ def test_every_valid_card_number_is_found(number, separator):
 @pytest.mark.parametrize(
     "piece",
     ["a", "a@", "a.", "1", "1 ", ":", "a:", "+", "(", "-", "eyJ", "DE89", "DE89 ", "x-", "@a.a", "1.", "token=",
-     "secret    ", "+1 2 ", "-----BEGIN PRIVATE KEY-----", "0a", "::", "sk-", "Bearer "],
+     "secret    ", "+1 2 ", "-----BEGIN PRIVATE KEY-----", "0a", "::", "sk-", "Bearer ", "号", "号1", "\u00a0",
+     "1\u00a0", "\uff11"],
 )  # fmt: skip
 def test_the_time_is_linear_in_the_text(piece):
     """A pattern that tries again from every place would take hours for this, not a moment."""

@@ -24,7 +24,8 @@ _MOST = 256
 _known: dict[str, None] = {}
 
 # Linear in the text: no nested repetition.
-_KEYS = re.compile(r"\b(sk-|[Bb]earer |(?i:api[-_]key)[\"']?[:=] ?[\"']?)[A-Za-z0-9._~+/=-]{6,}")
+_KEYS = re.compile(r"\b(sk-|[Bb]earer |(?i:api[-_]key)[\"']?[:=] ?[\"']?)[A-Za-z0-9._~+/=-]{6,}", re.ASCII)
+"""(ASCII: a letter of another alphabet may stand right before a key.)"""
 
 
 def register(*values: str | None) -> None:

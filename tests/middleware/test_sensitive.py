@@ -78,6 +78,9 @@ def test_a_secret_of_the_program_is_found_by_its_value():
         ("4111 1111 1111 1111 it is", "card", "4111 1111 1111 1111"),
         ("to DE89 3704 0044 0532 0130 00.", "iban", "DE89 3704 0044 0532 0130 00"),
         ("from 203.0.113.9", "ip", "203.0.113.9"),
+        ("\u6765\u81ea203.0.113.9\u7684", "ip", "203.0.113.9"),
+        ("\uff12\uff10\uff13.\uff10.113.9", "ip", "\uff12\uff10\uff13.\uff10.113.9"),
+        ("\u5361\u53f74111\u00a01111\u00a01111\u00a01111", "card", "4111\u00a01111\u00a01111\u00a01111"),
     ],
 )
 def test_personal_data_is_found(text, kind, quote):
@@ -86,7 +89,13 @@ def test_personal_data_is_found(text, kind, quote):
 
 
 @pytest.mark.parametrize(
-    "text", ["listen on 127.0.0.1 or ::1 or 0.0.0.0", "mask 255.255.255.0", "git@github.com:a/b.git"]
+    "text",
+    [
+        "listen on 127.0.0.1 or ::1 or 0.0.0.0",
+        "\uff11\uff12\uff17.0.0.1",
+        "mask 255.255.255.0",
+        "git@github.com:a/b.git",
+    ],
 )
 def test_what_leads_to_nobody_is_not_personal(text):
     """Loopback addresses, masks, the login of a version control."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from ipaddress import ip_address
 from typing import Final
+from unicodedata import normalize
 
 from llmstack import secrets as known_secrets
 from llmstack.middleware._validation.detector_assignment import find_assigned
@@ -66,7 +67,7 @@ def _known(text: str) -> Iterator[Span]:
 def _is_personal(text: str, kind: str) -> bool:
     """Whether it leads to anybody: an address of no particular machine and a login of a version control do not."""
     if kind == "ip":
-        address = ip_address(text)
+        address = ip_address(normalize("NFKC", text))  # its digits may be wide
         return not (address.is_loopback or address.is_unspecified or address.is_multicast or text.startswith("255."))
     return not (kind == "email" and text.startswith("git@"))
 
