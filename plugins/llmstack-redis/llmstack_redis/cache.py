@@ -176,7 +176,7 @@ class RedisCache:
             ((cursor, keys),) = _checked((yield from self._link.ask(command, shard=shard)))
             if keys:
                 count += yield from work([key.decode() for key in keys])
-            if not cursor:
+            if not int(cursor):  # a client of a cluster has made a number of it
                 return count
 
 

@@ -15,6 +15,7 @@ import sniffio
 from llmstack.effects import Flow, adrive, drive, run
 from llmstack_redis.clients import Clients
 from llmstack_redis.connection import within
+from llmstack_redis.conversation import aconverse, converse
 from llmstack_redis.fault import explained, is_lost
 from llmstack_redis.settings import Settings
 
@@ -114,6 +115,8 @@ class Link:
                 raise TimeoutError("all connections are in use")
             try:
                 client = seat.opened.client
+                if self.settings.kind != "cluster":
+                    return converse(client.connection_pool, commands)
                 if shard:
                     client = client.get_redis_connection(client.get_node(node_name=shard))
                 if len(commands) == 1:
@@ -135,6 +138,8 @@ class Link:
         seat = await self._clients.ahere()
         async with seat.free:
             client = seat.opened.client
+            if self.settings.kind != "cluster":
+                return await aconverse(client.connection_pool, commands)
             if len(commands) == 1:
                 if shard:
                     client = client.get_node(node_name=shard)
