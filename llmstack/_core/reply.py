@@ -64,6 +64,7 @@ class Reply:
         body: Any = _UNREAD,
         *,
         content: bytes | None = None,
+        read: Any = None,
         status: int = 200,
         headers: Mapping[str, str] = NO_HEADERS,
         complete: bool | Callable[[], bool] = True,
@@ -79,6 +80,7 @@ class Reply:
         Args:
             body: The JSON value, such as a chat completion as a dict; or a function that gives it when first asked.
             content: The JSON text, instead of `body`.
+            read: The JSON value of `content`, if whoever makes the reply has parsed it already.
             status: HTTP status.
             headers: Response headers.
             complete: False if the answer was cut short; or a function that tells it when first asked.
@@ -90,13 +92,16 @@ class Reply:
             usage: Tokens, or a function that gives them when first asked; read from the body if not given.
 
         Raises:
-            TypeError: If both `body` and `content` are given.
+            TypeError: If both `body` and `content` are given, or `read` without `content`.
         """
         if body is not _UNREAD and content is not None:
             message = "a Reply takes its JSON as `body` (an object) or as `content` (bytes), not both"
             raise TypeError(message)
+        if read is not None and content is None:
+            message = "a Reply takes `read` beside `content`, whose value it is; an object by itself is its `body`"
+            raise TypeError(message)
         put = object.__setattr__
-        put(self, "_body", body)
+        put(self, "_body", body if read is None else read)
         put(self, "_content", content)
         put(self, "_usage", usage)
         put(self, "status", status)

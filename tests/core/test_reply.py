@@ -101,6 +101,22 @@ def test_body_and_content_together_are_refused():
         Reply(CHAT, content=b"{}")
 
 
+def test_content_whose_value_is_known_is_not_parsed_again():
+    """A cache has looked at it already."""
+    value = {"model": "gpt-5-mini"}
+    reply = Reply(content=b'{"model": "gpt-5-mini"}', read=value)
+    assert reply.body is value
+    assert reply.model == "gpt-5-mini"
+    assert reply.content == b'{"model": "gpt-5-mini"}'
+    assert reply.replace(cached=True).body is value
+
+
+def test_a_value_read_from_no_content_is_refused():
+    """An object by itself is the body."""
+    with pytest.raises(TypeError, match="`body`"):
+        Reply(read=CHAT)
+
+
 def test_repr_holds_no_content():
     """It ends up in logs."""
     assert repr(Reply(CHAT, cached=True, complete=False)) == "<Reply 200 cached incomplete>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from itertools import count
@@ -51,11 +51,20 @@ class Hold:
 class Crowd:
     """Calls at once: threads in a sync program, tasks in an async one."""
 
-    def __init__(self, side: Side, *, held: int = 1, script: Any = (), default: Any = "Hello", **options: Any) -> None:
+    def __init__(
+        self,
+        side: Side,
+        *,
+        held: int = 1,
+        script: Any = (),
+        default: Any = "Hello",
+        outer: Sequence[Any] = (),
+        **options: Any,
+    ) -> None:
         self.side = side
         self.hold = Hold(held)
         self.cache = Cache(**options)
-        self.rig: Rig = side.rig([self.cache, self.hold], script, default=default)
+        self.rig: Rig = side.rig([*outer, self.cache, self.hold], script, default=default)
         self.answers: list[Any] = []
         self.errors: list[BaseException] = []
         self.scopes: list[anyio.CancelScope] = []

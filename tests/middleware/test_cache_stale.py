@@ -13,6 +13,7 @@ from llmstack.events import CallFinished
 from llmstack.middleware.cache import Cache, CacheHit, CacheMissed
 from llmstack.testing import LocalServer, Status
 from tests.core.side import PREAMBLE, Side, chunk, lost, spoken
+from tests.middleware.cache_crowd import Crowd
 from tests.middleware.cache_rig import Desk
 
 
@@ -50,6 +51,39 @@ def test_what_is_too_old_is_served_when_the_provider_fails(
     assert [missed.reason for missed in desk.of(CacheMissed)] == ["absent", "expired", "expired", "absent"]
     stale = desk.of(CallFinished)[1]
     assert (stale.cached, stale.outcome, stale.attempts, stale.notes["cache"]) == (True, "ok", 1, "stale")
+
+
+def test_those_who_are_served_the_same_have_values_of_their_own(side: Side) -> None:
+    """A layer that changes what it was given, against the rules, changes it for one call only."""
+    values: list[Any] = []
+
+    def look(call: Call, next: Next) -> Flow[Reply]:
+        reply = yield from next(call)
+        values.append(reply.body)
+        return reply
+
+    async def program() -> None:
+        async with Crowd(side, held=2, outer=[look], ttl=60, stale_if_error=60) as crowd:
+            crowd.hold.release()
+            crowd.start()
+            await crowd.until(answers=1)
+            crowd.start()
+            await crowd.until(answers=2)
+            crowd.rig.clock.advance(60)
+            crowd.start()
+            await crowd.until(arrived=2)
+            crowd.start(2)
+            await crowd.until(waiting=2)
+            crowd.hold.fail(lost(), 1)
+            await crowd.until(answers=5)
+        assert crowd.answers == ["Hello"] * 5
+        assert [(hit.stale, hit.shared) for hit in crowd.rig.recorder.of(CacheHit)] == [(False, False)] + [
+            (True, False)
+        ] * 3
+
+    side.run(program)
+    assert len({id(value) for value in values}) == 5
+    assert all(value == values[0] for value in values)
 
 
 def test_a_raw_response_says_that_it_is_stale(side: Side, server: LocalServer) -> None:

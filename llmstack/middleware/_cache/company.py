@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from llmstack import Call, Flow, Reply
@@ -53,6 +54,7 @@ class Company:
             role = yield from self._waited(party)
             known = None
         if isinstance(role, Answer):
+            role = replace(role, read=None)  # a value can be changed: no two calls have the same
             return (yield from self._visit.served(role, shared=not role.stale))
         if role is Role.ALONE:
             return (yield from self._visit.asked(found, found.reason)).reply

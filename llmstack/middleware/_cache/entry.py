@@ -39,12 +39,14 @@ class Answer:
         request_id: The provider's id of the request that it answered; empty if not known.
         age: Seconds since then.
         stale: True if it is too old.
+        read: The JSON value of the text, for the call that it was read for; None if it is not known.
     """
 
     content: bytes = field(repr=False)
     request_id: str
     age: float = 0.0
     stale: bool = False
+    read: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

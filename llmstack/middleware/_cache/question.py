@@ -115,7 +115,7 @@ class WholeQuestion:
     def answer(self, kept: Sequence[Kept | None], age: float, *, stale: bool = False) -> Answer | None:
         """See `Question`."""
         (one,) = kept
-        return None if one is None else Answer(one.content, one.request_id, age, stale)
+        return None if one is None else Answer(one.content, one.request_id, age, stale, one.read)
 
     def rest(self, call: Call, kept: Sequence[Kept | None]) -> Call:  # noqa: ARG002 - nothing is known
         """See `Question`."""

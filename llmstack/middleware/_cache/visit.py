@@ -152,6 +152,7 @@ class Visit:
             headers["x-request-id"] = answer.request_id
         return Reply(
             content=answer.content,
+            read=answer.read,
             headers=headers,
             cached=True,
             no_store=answer.stale,
