@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from enum import Enum
+from hashlib import blake2b
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from openai.resources.chat import Completions as ChatCompletions
 from openai.resources.responses import Responses
 
 from llmstack import Call
-from llmstack.middleware._cache.key import LEFT_OUT, batch_key, item_keys
+from llmstack.middleware._cache.canonical import canonical
+from llmstack.middleware._cache.key import LEFT_OUT, batch_key, item_keys, key_of
 from llmstack.middleware.cache import Cache
 from tests.middleware.cache_asker import BASE, Asker
 
@@ -139,6 +141,14 @@ def test_another_version_of_keys_is_another_key(asker: Asker, monkeypatch: pytes
     before = asker.key()
     monkeypatch.setattr("llmstack.middleware._cache.key.VERSION", 0)
     assert asker.key() not in (before, "")
+
+
+@pytest.mark.parametrize("around", [[{}, {}], [{"x-route": "eu"}, {}], [{}, {"version": "1"}]])
+def test_what_is_hashed_is_the_text_of_all_parts_as_one_list(around: list[Any]) -> None:
+    """Whether what stands before the parameters is known from the call before or not."""
+    parts = [2, "openai", "https://example.com/v1", None, *around, {"model": "m", "n": 1.0}]
+    digest = blake2b(canonical(parts).encode(), digest_size=24, person=b"llmstack.cache").hexdigest()
+    assert key_of(parts) == key_of(parts) == f"c2:{digest}"
 
 
 def test_keys_fit_a_store(asker: Asker) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -100,7 +101,24 @@ def key_of(parts: Sequence[Any]) -> str:
     Raises:
         NotCanonicalError: If the call is not all JSON.
     """
-    return _named(blake2b(canonical(parts).encode(), digest_size=_SIZE, person=_PERSON).hexdigest())
+    *around, headers, query, params = parts
+    # All but the parameters is mostly that of the call before.
+    digest = _begun([*around, headers, query]) if headers or query else _usual(*around).copy()
+    digest.update(canonical(params).encode())
+    digest.update(b"]")
+    return _named(digest.hexdigest())
+
+
+def _begun(parts: Sequence[Any]) -> blake2b:
+    """The digest of a list's canonical text, as far as these parts of it; another follows."""
+    text = canonical(parts)
+    return blake2b(f"{text[:-1]},".encode(), digest_size=_SIZE, person=_PERSON)
+
+
+@lru_cache(maxsize=256)
+def _usual(*parts: Any) -> blake2b:
+    """The same for calls that have neither headers nor a query of their own."""
+    return _begun([*parts, {}, {}])
 
 
 def item_keys(parts: Sequence[Any], items: Sequence[Any]) -> tuple[str, ...]:
