@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from llmstack.secrets import mask
 
@@ -114,7 +114,7 @@ def told(fields: Mapping[str, Any]) -> dict[str, Any]:
     texts = " ".join([value for value in present.values() if type(value) is str])
     if shown(texts) != texts:
         return {name: tidy(value) for name, value in present.items()}
-    return {name: value if type(value) is str else tidy(value) for name, value in present.items()}
+    return {name: value if type(value) is str or _is_number(value) else tidy(value) for name, value in present.items()}
 
 
 def as_text(name: str, fields: Mapping[str, Any]) -> str:
@@ -124,7 +124,17 @@ def as_text(name: str, fields: Mapping[str, Any]) -> str:
         name: The event's name.
         fields: Tidy fields.
     """
-    return " ".join([name, *[f"{key}={_valued(value)}" for key, value in fields.items()]])
+    # One look at all texts here, too: mostly none of them needs quotes.
+    texts = [value for value in fields.values() if type(value) is str]
+    bare = _BARE if all(texts) and _PLAIN.fullmatch("".join(texts)) else _NUMBERS
+    return " ".join(
+        [name, *[f"{key}={value if type(value) in bare else _valued(value)}" for key, value in fields.items()]]
+    )
+
+
+_NUMBERS: Final = frozenset({int, float})
+_BARE: Final = _NUMBERS | {str}
+"""What a line shows as Python does; JSON writes finite numbers the same way."""
 
 
 def _valued(value: Any) -> str:
