@@ -161,7 +161,10 @@ class Budget(Configurable):
     def llmstack_event(self, event: Event) -> None:
         """Keep in the books what an answer from a cache has saved."""
         if isinstance(event, CallFinished) and event.cached and event.attempts == 0 and event.usage is not None:
-            self._background.submit(lambda: drive(self._saved(event), clock=self._clock))
+            if self.in_memory:  # it takes less time than handing it over
+                drive(self._saved(event), clock=self._clock)
+            else:
+                self._background.submit(lambda: drive(self._saved(event), clock=self._clock))
 
     def _saved(self, event: CallFinished) -> Flow[None]:
         info, usage = event.call, event.usage or Usage()
