@@ -71,6 +71,7 @@ class _Stacked:
 
     _stack: Stack
     llmstack_default_options: Mapping[str, Any] = EMPTY_OPTIONS
+    _written: tuple[httpx2.URL | None, str] = (None, "")
 
     def _take(self, stack: Stack, http_client: object) -> None:
         self._stack = stack
@@ -109,7 +110,12 @@ class _Stacked:
     def llmstack_base_url(self) -> str:
         """Where the client points, without user name, password and query, which may be a key."""
         url: httpx2.URL = self.base_url  # type: ignore[attr-defined]
-        return str(url.copy_with(userinfo=b"", query=None)) if url.userinfo or url.query else str(url)
+        known, written = self._written
+        if known is not url:  # each call asks, and writing one out takes long
+            bare = url.copy_with(userinfo=b"", query=None) if url.userinfo or url.query else url
+            written = str(bare)
+            self._written = (url, written)
+        return written
 
     def copy(
         self,

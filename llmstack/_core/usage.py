@@ -161,8 +161,14 @@ def _count(raw: Mapping[Any, Any], *names: str) -> int | None:
 
 def _parts(raw: Mapping[Any, Any], where: tuple[str, ...], names: Mapping[str, str], whole: int) -> dict[str, int]:
     """Of the first of some details that are there: the parts by our names, none more than the whole."""
-    details = next((raw[name] for name in where if is_object(raw.get(name))), None)
-    if not details:
-        return {}
-    found = {ours: _count(details, theirs) for theirs, ours in names.items() if details.get(theirs)}
-    return {ours: min(count, whole) for ours, count in found.items() if count}
+    found: dict[str, int] = {}
+    for name in where:
+        details = raw.get(name)
+        if is_object(details):
+            for theirs, ours in names.items():
+                # Most parts are 0, in each answer there is.
+                count = _count(details, theirs) if details.get(theirs) else None
+                if count:
+                    found[ours] = min(count, whole)
+            break
+    return found

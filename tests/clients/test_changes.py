@@ -140,6 +140,20 @@ def test_credentials_in_the_base_url_are_not_shown(server: LocalServer) -> None:
     assert "secret" not in repr(client.stack)
 
 
+def test_a_client_that_points_elsewhere_from_now_on_says_so(server: LocalServer) -> None:
+    """Each call tells where it goes itself."""
+    layer = Layer()
+    with LocalServer() as other, client_of(server, layer) as client:
+        client.models.retrieve("m")
+        client.base_url = other.base_url
+        client.models.retrieve("m")
+        client.base_url = server.base_url
+        client.models.retrieve("m")
+        wanted = [f"{where}/" for where in (server.base_url, other.base_url, server.base_url)]
+    assert [call.base_url for call in layer.calls] == wanted
+    assert len({call.host for call in layer.calls}) == 2
+
+
 def test_nothing_secret_is_in_a_calls_repr(server: LocalServer) -> None:
     """No prompt, no header."""
     layer = Layer()
