@@ -8,7 +8,10 @@ import json
 import struct
 from typing import Any
 
-WORDS = 200
+_SYLLABLES = ("sta", "ck", "of", "tur", "tle", "lay", "er", "in", "mid", "dle", "wa", "re", "to", "ken", "ed")
+SAID = [f"{first}{second} " for first in _SYLLABLES for second in _SYLLABLES][:200]
+"""What the model says, a word in each event; no two are the same."""
+WORDS = len(SAID)
 INPUTS = 100
 DIMENSIONS = 256
 PACED = 60
@@ -42,7 +45,7 @@ strict-transport-security: max-age=31536000; includeSubDomains; preload
 
 
 def _chat() -> Any:
-    message: dict[str, Any] = {"role": "assistant", "content": "word " * WORDS, "refusal": None, "annotations": []}
+    message: dict[str, Any] = {"role": "assistant", "content": "".join(SAID), "refusal": None, "annotations": []}
     choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
     return {**_HEAD, "object": "chat.completion", "choices": [choice], "usage": _USAGE}
 
@@ -51,7 +54,7 @@ def _chat_chunks(*, usage: bool) -> list[bytes]:
     """The events of a stream; with the usage if ``stream_options.include_usage`` asks for it."""
     deltas: list[dict[str, str]] = [
         {"role": "assistant", "content": ""},
-        *({"content": "word "} for _ in range(WORDS)),
+        *({"content": word} for word in SAID),
         {},
     ]
     events: list[bytes] = []
@@ -96,8 +99,9 @@ def _message(text: str, status: str = "completed") -> dict[str, Any]:
 
 
 def _response_events() -> list[bytes]:
-    text = "word " * WORDS
+    text = "".join(SAID)
     place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    delta = {"type": "response.output_text.delta", **place}
     empty = {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
     events: list[dict[str, Any]] = [
         {"type": "response.created", "response": _response("in_progress", [])},
@@ -105,8 +109,9 @@ def _response_events() -> list[bytes]:
         {"type": "response.output_item.added", "output_index": 0, "item": _message("", "in_progress")},
         {"type": "response.content_part.added", **place, "part": empty},
         *(
-            {"type": "response.output_text.delta", **place, "delta": "word ", "logprobs": [], "obfuscation": "abcdefgh"}
-            for _ in range(WORDS)
+            # What pads them is of another length each time.
+            {**delta, "delta": word, "logprobs": [], "obfuscation": "abcdefghijkl"[: 1 + i % 12]}
+            for i, word in enumerate(SAID)
         ),
         {"type": "response.output_text.done", **place, "text": text, "logprobs": []},
         {"type": "response.content_part.done", **place, "part": {**empty, "text": text}},

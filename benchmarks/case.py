@@ -105,14 +105,22 @@ def embeddings(times: int) -> Batch:
     return work
 
 
-def chat_stream(subject: Subject) -> None:
-    for _ in subject.sync().chat.completions.create(**ASK, messages=messages(), stream=True):
-        pass
+def chat_streams(times: int) -> Batch:
+    def work(subject: Subject) -> None:
+        for _ in range(times):
+            for _ in subject.sync().chat.completions.create(**ASK, messages=messages(), stream=True):
+                pass
+
+    return work
 
 
-def responses_stream(subject: Subject) -> None:
-    for _ in subject.sync().responses.create(**ASK, input=question(), stream=True):
-        pass
+def responses_streams(times: int) -> Batch:
+    def work(subject: Subject) -> None:
+        for _ in range(times):
+            for _ in subject.sync().responses.create(**ASK, input=question(), stream=True):
+                pass
+
+    return work
 
 
 def in_flight(width: int, times: int, http: str = "default") -> Batch:
@@ -130,14 +138,17 @@ def in_flight(width: int, times: int, http: str = "default") -> Batch:
     return work
 
 
-def streams(width: int, http: str = "default", path: str = "/v1") -> Batch:
+def streams(width: int, times: int, http: str = "default", path: str = "/v1") -> Batch:
+    """So many tasks, each reading streams one after the other."""
+
     async def work(subject: Subject) -> None:
         client = subject.aio(http, path)
 
         async def read() -> None:
-            stream = await client.chat.completions.create(**ASK, messages=messages(), stream=True)
-            async for _ in stream:
-                pass
+            for _ in range(times):
+                stream = await client.chat.completions.create(**ASK, messages=messages(), stream=True)
+                async for _ in stream:
+                    pass
 
         await _all(read() for _ in range(width))
 
@@ -168,14 +179,14 @@ CASES = [
     Case("async, 64 in flight", "call", in_flight(64, 2), 128, 0.60),
     Case("async, 64 in flight, aiohttp", "call", in_flight(64, 2, "aiohttp"), 128, 0.30, who=ON_AIOHTTP),
     Case("async, 256 in flight", "call", in_flight(256, 1), 256),
-    Case("streamed chunk, sync", "chunk", chat_stream, CHUNKS, 0.15),
-    Case("streamed chunk, async", "chunk", streams(1), CHUNKS, 0.20),
-    Case("streamed chunk, async, aiohttp", "chunk", streams(1, "aiohttp"), CHUNKS, 0.15, who=ON_AIOHTTP),
-    Case("64 paced streams", "chunk", streams(64, path="/paced/v1"), 64 * PACED, paced=True),
+    Case("streamed chunk, sync", "chunk", chat_streams(5), 5 * CHUNKS, 0.15),
+    Case("streamed chunk, async", "chunk", streams(1, 5), 5 * CHUNKS, 0.20),
+    Case("streamed chunk, async, aiohttp", "chunk", streams(1, 5, "aiohttp"), 5 * CHUNKS, 0.15, who=ON_AIOHTTP),
+    Case("64 paced streams", "chunk", streams(64, 1, path="/paced/v1"), 64 * PACED, paced=True),
     Case(
         "64 paced streams, aiohttp",
         "chunk",
-        streams(64, "aiohttp", "/paced/v1"),
+        streams(64, 1, "aiohttp", "/paced/v1"),
         64 * PACED,
         0.40,
         who=ON_AIOHTTP,
@@ -185,7 +196,7 @@ CASES = [
     Case("100 KB message", "call", chat(30, text=PAGES), 30, 0.65),
     Case("5 tools", "call", chat(40, tools=TOOLS), 40),
     Case("Responses", "call", responses(50), 50, 0.50),
-    Case("Responses, streamed event", "event", responses_stream, EVENTS["/responses"], 0.20),
+    Case("Responses, streamed event", "event", responses_streams(5), 5 * EVENTS["/responses"], 0.20),
     Case("embeddings of 100 inputs", "call", embeddings(10), 10),
     Case("cached hit, memory", "call", known(200), 200, 0.05, who=(BARE, ALONE, FULL)),
     Case("cached hit, SQLite", "call", known(200), 200, 0.12, who=(BARE, SQLITE)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 
-from benchmarks.case import chat, chat_stream
+from benchmarks.case import chat, chat_streams
 from benchmarks.subject import Subject
 
 FULL_AFTER = 11_000
@@ -27,5 +27,4 @@ def growth(subject: Subject, calls: int, streams: int) -> int:
 
 def _work(subject: Subject, calls: int, streams: int) -> None:
     chat(calls)(subject)
-    for _ in range(streams):
-        chat_stream(subject)
+    chat_streams(streams)(subject)
