@@ -186,3 +186,17 @@ def test_ai_spans_sent_apart_from_their_transaction(sentry):
     (span,) = streamed(sentry)
     assert span["attributes"]["gen_ai.usage.total_tokens"] == 5
     assert sentry.transport.spans == []
+
+
+def test_what_was_not_read_to_its_end_is_no_failure_where_spans_are_sent_apart(sentry):
+    """That form knows only ``ok`` and ``error``; `llmstack.outcome` says the rest."""
+    sentry.init(stream_gen_ai_spans=True)
+    asked = client([ANSWER, Status(400)])
+    with sentry_sdk.start_transaction(name="page"):
+        with asked.chat.completions.create(**ASK, stream=True) as stream:
+            next(stream)
+        with pytest.raises(openai.BadRequestError):
+            answer_of(asked)
+    left, failed = streamed(sentry)
+    assert (left["status"], left["attributes"]["llmstack.outcome"]) == ("ok", "incomplete")
+    assert (failed["status"], failed["attributes"]["llmstack.outcome"]) == ("error", "error")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Literal
 
-__all__ = ["awake", "collects", "is_traced", "options", "streams_spans"]
+__all__ = ["awake", "collects", "is_traced", "options", "parts_spans", "streams_spans"]
 
 
 def awake() -> bool:
@@ -40,6 +40,14 @@ def streams_spans() -> bool:
     if lifecycle is None:
         lifecycle = (said.get("_experiments") or {}).get("trace_lifecycle")
     return bool(lifecycle == "stream")
+
+
+def parts_spans() -> bool:
+    """Whether ``gen_ai`` spans are sent apart from their transaction, in the form that knows no status but two.
+
+    Source: ``stream_gen_ai_spans`` of sentry-sdk, on by default in the versions that have it.
+    """
+    return bool(options().get("stream_gen_ai_spans"))
 
 
 def collects(what: Literal["inputs", "outputs"]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from llmstack.middleware._sentry.client import streams_spans
+from llmstack.middleware._sentry.client import parts_spans, streams_spans
 
 __all__ = ["ORIGIN", "Handle", "begin", "current"]
 
@@ -43,7 +43,9 @@ class Handle:
             self._span.status = "ok" if self.status in ("ok", "cancelled") else "error"
             self._span.end()
         else:
-            self._span.set_status(self.status)
+            # Sent apart, all but `ok` becomes a failure; a transaction of its own keeps the word.
+            apart = self.status == "cancelled" and self._span.containing_transaction is not self._span and parts_spans()
+            self._span.set_status("ok" if apart else self.status)
             self._span.finish()
             # A transaction may have started Sentry's profiler, which only `__exit__` would stop.
             if (profile := getattr(self._span, "_continuous_profile", None)) is not None:
