@@ -211,3 +211,34 @@ def test_when_the_provider_is_back_its_answer_takes_the_place(side: Side, server
 
     desk.run(program)
     assert desk.sent == 3
+
+
+@pytest.mark.parametrize(("back", "requests"), [(30, 1), (86_400, 2)])
+def test_a_clock_that_was_set_back_makes_no_answer_last(
+    side: Side, server: LocalServer, back: int, requests: int
+) -> None:
+    """Clocks of machines that share a store differ a little; beyond that nobody knows how old the answer is."""
+    desk = Desk(side, server, ttl=60)
+
+    async def program() -> None:
+        await desk.ask()
+        desk.clock._time -= back  # noqa: SLF001 - of its two clocks only the one on the wall
+        await desk.ask()
+        await desk.ask()  # what was asked anew is kept
+        assert desk.sent == requests
+
+    desk.run(program)
+
+
+def test_nor_is_it_served_when_the_provider_fails(side: Side, server: LocalServer) -> None:
+    """It may be older than what is too old."""
+    desk = Desk(side, server, ttl=60, stale_if_error=60)
+
+    async def program() -> None:
+        await desk.ask()
+        desk.clock._time -= 86_400  # noqa: SLF001 - of its two clocks only the one on the wall
+        server.next(503)
+        with pytest.raises(openai.InternalServerError):
+            await desk.ask()
+
+    desk.run(program)

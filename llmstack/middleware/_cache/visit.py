@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from llmstack import Call, Flow, Next, Reply
 from llmstack.effects import emit, now
@@ -20,6 +21,10 @@ from llmstack.middleware.retry import is_passing
 from llmstack.stores import Entry
 
 __all__ = ["Counter", "Found", "Visit"]
+
+_SKEW: Final = 60.0
+"""Seconds by which the clocks of machines that share a store may differ. An answer from later than that is from before
+this clock was set back: nobody knows how old it is, and it would be served until the clock has caught up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,7 @@ class Visit:
         time = yield from now()
         kept, fresh, wrong, age = nothing.copy(), nothing.copy(), list[str](), 0.0
         for i, (key, entry) in enumerate(zip(keys, entries, strict=True)):
-            if entry is None:
+            if entry is None or entry.stored_at > time + _SKEW:
                 continue
             one = question.read(key, entry.value)
             if one is None:
