@@ -123,3 +123,23 @@ def test_so_is_one_whose_stream_is_left(bench: Bench) -> None:
     gate.release()
     assert bench.cost() >= 2_000_000
     assert bench.row().estimated == "reserved"
+
+
+def test_decisions_are_paid(bench: Bench) -> None:
+    """By their tokens, as the SDK's `Decision.usage` tells them."""
+    usage = {"input_tokens": 20_000, "output_tokens": 1_000, "total_tokens": 21_000}
+    bench.server.next(200, body={"answers": [], "model": "gpt-6-luna", "usage": usage})
+    question = {"type": "predicate", "question": "Is it a complaint? " * 1_000}
+    body = {"model": "gpt-5", "input": "Say hello", "questions": [question]}
+    bench.client.post("/decisions", cast_to=object, body=body)
+    assert (bench.row().endpoint, bench.row().tokens) == ("decisions", {"input": 20_000, "output": 1_000})
+    assert booked(bench).reserved >= 128_000 * 10 / 1e6
+
+
+def test_decisions_cannot_outrun_a_limit(local_server: LocalServer) -> None:
+    """Nothing is sent that may cost more."""
+    bench = Bench(local_server, ["$0.03/day"])
+    with pytest.raises(BudgetExceededError):
+        bench.client.post("/decisions", cast_to=object, body={"model": "gpt-5", "input": "hi", "questions": []})
+    assert local_server.count() == 0
+    bench.close()

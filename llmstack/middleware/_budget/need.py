@@ -13,7 +13,8 @@ from llmstack.tokens import count_tokens, texts_of
 
 GENERATING: Final = frozenset(
     {
-        *("chat.completions", "completions", "responses", "responses.compact", "embeddings", "moderations"),
+        *("chat.completions", "completions", "responses", "responses.compact"),
+        *("decisions", "embeddings", "moderations"),
         *("audio.speech", "audio.transcriptions", "audio.translations"),
         *("images.generations", "images.edits", "images.variations"),
         *("videos", "videos.edits", "videos.extensions", "videos.remix"),
@@ -21,7 +22,7 @@ GENERATING: Final = frozenset(
 )
 """Endpoints whose POSTs are billed by what they do."""
 
-_WRITING: Final = frozenset({"chat.completions", "completions", "responses", "responses.compact"})
+_WRITING: Final = frozenset({"chat.completions", "completions", "responses", "responses.compact", "decisions"})
 
 _MOST_OUTPUT: Final = (
     # What a model writes in one answer at most: https://platform.openai.com/docs/models
@@ -122,7 +123,7 @@ def _counted(call: Call) -> int:
 _READ: Final = frozenset(
     {
         *("messages", "input", "instructions", "prompt", "tools", "functions", "response_format", "text", "prediction"),
-        "suffix",
+        *("suffix", "questions"),
     }
 )
 """Parameters that a model reads."""
