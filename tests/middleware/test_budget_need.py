@@ -125,6 +125,15 @@ def test_so_is_one_whose_stream_is_left(bench: Bench) -> None:
     assert bench.row().estimated == "reserved"
 
 
+@pytest.mark.parametrize("model", ["gpt-5", "gpt-6-sol", "gpt-6.1-terra", "ft:gpt-6-luna:acme::1"])
+def test_all_that_a_model_may_write_is_reserved(local_server: LocalServer, model: str) -> None:
+    """128,000 tokens: https://developers.openai.com/api/docs/models"""
+    bench = Bench(local_server, prices={"*": {"input": "0", "output": "1"}})
+    bench.client.responses.create(model=model, input="hi")
+    assert float(booked(bench).reserved) == pytest.approx(0.128)
+    bench.close()
+
+
 def test_decisions_are_paid(bench: Bench) -> None:
     """By their tokens, as the SDK's `Decision.usage` tells them."""
     usage = {"input_tokens": 20_000, "output_tokens": 1_000, "total_tokens": 21_000}

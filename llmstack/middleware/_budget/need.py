@@ -27,7 +27,7 @@ _WRITING: Final = frozenset({"chat.completions", "completions", "responses", "re
 _MOST_OUTPUT: Final = (
     # What a model writes in one answer at most: https://platform.openai.com/docs/models
     (("gpt-5*-chat*", "gpt-4o*", "chatgpt-4o*"), 16_384),
-    (("gpt-5*", "codex-*"), 128_000),
+    (("gpt-5*", "gpt-6*", "codex-*"), 128_000),
     (("o1*", "o3*", "o4*"), 100_000),
     (("gpt-4.1*",), 32_768),
     (("gpt-4-32k*", "gpt-4-0*", "gpt-4"), 8_192),
