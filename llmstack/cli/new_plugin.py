@@ -129,7 +129,9 @@ def _tell(naming: Naming, folder: Path, written: list[Path]) -> None:
     for path in written:
         out.print(Text(f"   {path.relative_to(folder)}", "dim"))
     out.print("\nInstall it, and see its tests pass:\n")
-    for line in (f"cd {folder}", "python -m pip install --group dev -e .", "python -m pytest"):
+    # The pip that comes with a Python may be too old for --group.
+    installing = ('python -m pip install --upgrade "pip>=25.1"', "python -m pip install --group dev -e .")
+    for line in (f"cd {folder}", *installing, "python -m pytest"):
         out.print(Padding(Text(line), (0, 0, 0, 3), expand=False))
     out.print("\nSwitch it on in llmstack.toml:\n")
     for line in (f'plugins = ["{naming.name}", "retry"]', "", f"[{naming.name}]", 'instructions = "Be brief."'):

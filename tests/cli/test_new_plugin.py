@@ -39,6 +39,13 @@ def test_it_makes_a_whole_package(made):
     assert all(name in done.stdout for name in files(folder))
 
 
+def test_it_can_be_installed_by_the_pip_that_comes_with_python(made):
+    """Which may not know groups of dependencies yet: the way that it tells begins with one that does."""
+    done, folder = made
+    for told in (done.stdout, files(folder)["README.md"], files(folder)[".github/workflows/ci.yml"]):
+        assert 0 < told.index("pip>=25.1") < told.index("--group dev")
+
+
 def test_nothing_of_the_example_is_left_in_it(made):
     """All names are the plugin's own."""
     _, folder = made
