@@ -74,6 +74,7 @@ def test_a_successful_call_is_one_span(sentry):
             "gen_ai.usage.total_tokens": 17,
             "http.response.status_code": 200,
             "server.address": "api.openai.com",
+            "llmstack.host": "api.openai.com",
             "llmstack.attempt": 1,
             "llmstack.outcome": "ok",
             "llmstack.tenant": "acme",

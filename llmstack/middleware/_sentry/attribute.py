@@ -54,6 +54,8 @@ def at_start(event: AttemptStarted) -> dict[str, Any]:
         "gen_ai.response.streaming": call.stream,
         "server.address": host.strip("[]") or None,
         "server.port": int(port) if port else None,
+        # Where spans are sent apart Sentry puts the name of this machine into `server.address`.
+        "llmstack.host": call.host or None,
         "llmstack.call_id": call.id,
         "llmstack.attempt": event.number,
         "llmstack.tenant": call.tenant,
