@@ -146,7 +146,11 @@ class Passage:
 
         Streams that it sends are read to their end at once.
         """
-        return cast("Flow[T]", self._drive(cast("Flow[Reply]", flow), whole=True))
+        try:
+            return (yield from cast("Flow[T]", self._drive(cast("Flow[Reply]", flow), whole=True)))
+        finally:
+            if self._parked:  # what a filter has seen fail while its stream is read nobody else keeps
+                self._thrown.clear()
 
     # Running a flow ---------------------------------------------------------------------------------------------
 
@@ -233,8 +237,7 @@ class Passage:
         self.rejected = None
         try:
             attempt.start()
-            transport = call.via or self._engine.transport
-            answer = yield from transmit(call, transport, filters, self.beside, self._close)
+            answer = yield from transmit(call, call.via or self._engine.transport, filters, self.beside, self._close)
             if whole and not isinstance(answer, Reply):
                 answer = yield from read_whole(call, answer, filters, self.beside)
             if call.verify and isinstance(answer, Reply):
@@ -246,9 +249,8 @@ class Passage:
         if isinstance(answer, Reply):
             attempt.answered(answer)
             return answer
-        if self._thrown:
-            # What the layers have seen fail, and may keep, must not keep the stream that they are parked at.
-            loosen(self._thrown)
+        # What the layers have seen fail, and may keep, must not keep the stream that they are parked at.
+        loosen(self._thrown)
         self.opened = Opened(call, answer, attempt, filters, flow)
         _suspended.add(flow)
         self._parked.append(self.opened)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import openai
 import pytest
@@ -11,17 +14,19 @@ from llmstack import Call, Flow, Next, Reply
 from llmstack.effects import run
 from llmstack.testing import LocalServer
 from tests.core.once_more import once_more
-from tests.core.side import Side, trio_complains
+from tests.core.side import MESSAGES, Side, trio_complains
+
+
+def look() -> None:
+    raise LookupError("nothing there")
+
+
+async def alook() -> None:
+    look()
 
 
 def in_vain(call: Call, next: Next) -> Flow[Reply]:
     """A layer that goes on where it handles an error of something that it has run."""
-
-    def look() -> None:
-        raise LookupError("nothing there")
-
-    async def alook() -> None:
-        look()
 
     try:
         yield from run(look, alook)
@@ -30,8 +35,25 @@ def in_vain(call: Call, next: Next) -> Flow[Reply]:
     raise AssertionError("it was found")
 
 
+class LooksInVain:
+    """A chunk filter that does the same for each chunk."""
+
+    def feed(self, chunk: Mapping[str, Any]) -> Flow[Sequence[Mapping[str, Any]]]:
+        with contextlib.suppress(LookupError):
+            yield from run(look, alook)
+        return [chunk]
+
+    def end(self) -> Sequence[Mapping[str, Any]]:
+        return []
+
+
+def filtered(call: Call, next: Next) -> Flow[Reply]:
+    """A layer whose chunk filter handles errors while the program reads."""
+    return (yield from next(call.with_filter(lambda _: LooksInVain())))
+
+
 @trio_complains
-@pytest.mark.parametrize("layer", [once_more, in_vain])
+@pytest.mark.parametrize("layer", [once_more, in_vain, filtered])
 def test_the_connection_goes_back(side: Side, server: LocalServer, layer: object) -> None:
     """The traceback of that error leads to the variables of the program, and one of them was the stream."""
     rig = side.local(server, [layer])
@@ -40,7 +62,11 @@ def test_the_connection_goes_back(side: Side, server: LocalServer, layer: object
     gate = server.gate(after=4)
 
     async def reads() -> None:
-        stream = await side.do(rig.create(stream=True))
+        if layer is filtered:  # a raw response is begun to be read before the program has it
+            raw = rig.client.chat.completions.with_raw_response
+            stream = (await side.do(raw.create(model="m", messages=MESSAGES, stream=True))).parse()
+        else:
+            stream = await side.do(rig.create(stream=True))
         async for _ in side.each(stream):
             break
 
