@@ -132,7 +132,7 @@ def test_it_finds_what_a_plain_search_finds(patterns: list[list[str]], words: li
     assert (Terms(" ".join(pattern) for pattern in patterns).find(" ".join(words)) is not None) == expected
 
 
-@given(text=st.text(st.sampled_from("evil pan.\u200b\u0301"), max_size=30), cut=st.integers(0, 30))
+@given(text=st.text(st.sampled_from("evil pan.\u200b\u0301\u0435\u0456"), max_size=30), cut=st.integers(0, 30))
 def test_what_may_become_a_term_is_open(text: str, cut: int) -> None:
     """Whatever follows: a term that ends in it begins in what was held open."""
     _check_what_is_open(text, cut)
@@ -163,6 +163,13 @@ ESCAPED = [
 def test_what_may_become_a_term_by_an_escape_is_open(pieces: list[str], cut: int) -> None:
     """Also where the text is cut in the middle of it."""
     _check_what_is_open("".join(pieces), cut)
+
+
+@pytest.mark.parametrize("cut", range(1, 10))
+def test_letters_that_look_like_those_of_a_term_are_open_before_a_latin_one_comes(cut: int) -> None:
+    """Until then they may be the beginning of a Cyrillic word, which is left in peace."""
+    _check_what_is_open("\u0435v\u0456l plan", cut)
+    _check_what_is_open("v\u0456l\u0435", cut)
 
 
 def _check_what_is_open(text: str, cut: int) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic_core import SchemaValidator, core_schema
 
-__all__ = ["is_settled", "letters_of", "words_in", "words_of"]
+__all__ = ["in_latin", "is_settled", "letters_of", "words_in", "words_of"]
 
 _LOOKALIKES = str.maketrans(
     # Cyrillic, Greek, Armenian and Latin letters that are drawn as the plain ones (Unicode TR 39, confusables.txt)
@@ -87,7 +87,16 @@ def words_in(letters: str) -> list[str]:
     if is_settled(letters):
         return words
     words = [_normalized("NFC", word) for word in words]
-    return [word if word.isascii() or _LATIN.isdisjoint(word) else word.translate(_IN_LATIN) for word in words]
+    return [word if word.isascii() or _LATIN.isdisjoint(word) else in_latin(word) for word in words]
+
+
+def in_latin(word: str) -> str:
+    """A word as it is spelled once it has a Latin letter: letters that look like Latin ones are these.
+
+    Args:
+        word: What `words_in` gives.
+    """
+    return word.translate(_IN_LATIN)
 
 
 class _MarkError(Exception):

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from llmstack.middleware._moderation.escape import Reading
 from llmstack.middleware._moderation.sieve import sieve_of
-from llmstack.middleware._moderation.spelling import is_settled, letters_of, words_in, words_of
+from llmstack.middleware._moderation.spelling import in_latin, is_settled, letters_of, words_in, words_of
 
 __all__ = ["Terms", "patterns_of", "word_start"]
 
@@ -105,8 +105,8 @@ class Terms:
     def _open_from(self, text: str) -> int:
         words = words_of(text)
         held = self._walk(words)[1].depth
-        # The last word may go on; then what counts is what came before it.
-        if words and _is_open(text) and self._begins(words[-1]):
+        # The last word may go on, with a Latin letter, too; then what counts is what came before it.
+        if words and _is_open(text) and (self._begins(words[-1]) or self._begins(in_latin(words[-1]))):
             held = max(held, self._walk(words[:-1])[1].depth + 1)
         return _start_of_last(text, held)
 
