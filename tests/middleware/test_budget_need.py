@@ -61,6 +61,12 @@ def test_pictures_are_paid_by_the_piece(bench: Bench, quality: Any, cents: float
     assert 3 * cents <= booked(bench).reserved * 100 <= 3.2 * cents
 
 
+def test_pictures_are_paid_as_such_where_a_text_is_cheaper(bench: Bench) -> None:
+    """$32 for a million tokens of a picture, $10 for those of a text."""
+    bench.client.images.generate(model="gpt-image-1.5", prompt="a house", quality="high")
+    assert float(booked(bench).reserved) == pytest.approx(0.2, rel=0.01)
+
+
 @pytest.mark.parametrize(("model", "dollars"), [("tts-1", 0.015), ("gpt-4o-mini-tts", 0.0169)])
 def test_what_is_read_aloud_is_paid(bench: Bench, model: str, dollars: float) -> None:
     """By its characters, or by the sound, of which the answer does not tell how much it is."""

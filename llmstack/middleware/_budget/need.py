@@ -94,6 +94,7 @@ def _usage(call: Call, read: int, written: int, spoken: int) -> Usage:
         input_tokens=read,
         output_tokens=written,
         output_audio_tokens=spoken,
+        output_image_tokens=written if _draws(call) else 0,
         characters=_characters(call),
         service_tier=tier,
         estimated=True,
@@ -113,6 +114,11 @@ def _speaks(call: Call) -> bool:
     """Whether what is written may be sound, which is dearer."""
     modalities = call.params.get("modalities")
     return call.endpoint == _SPEECH or (isinstance(modalities, (list, tuple)) and "audio" in modalities)
+
+
+def _draws(call: Call) -> bool:
+    """Whether what is made is pictures, which may be dearer, too."""
+    return call.endpoint.startswith("images.")
 
 
 def _counted(call: Call) -> int:
@@ -170,7 +176,7 @@ def _answered(call: Call, assumed: int | None) -> int:
     if call.endpoint == _SPEECH:
         return _characters(call) * _SPOKEN_AT_MOST
     many = max(_whole(call.params.get("n")) or 1, _whole(call.params.get("best_of")) or 1)
-    if call.endpoint.startswith("images."):
+    if _draws(call):
         return _PER_PICTURE.get(str(call.params.get("quality")), _PER_BEST_PICTURE) * many
     if call.endpoint not in _WRITING:
         return 0
