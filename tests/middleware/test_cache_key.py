@@ -151,6 +151,11 @@ def test_what_is_hashed_is_the_text_of_all_parts_as_one_list(around: list[Any]) 
     assert key_of(parts) == key_of(parts) == f"c2:{digest}"
 
 
+def test_what_is_equal_in_python_and_not_in_json_has_keys_of_its_own() -> None:
+    """A function that names tenants may give anything; the digest of one is not taken for the other's."""
+    assert len({key_of(["chat", tenant, {}, {}, {"a": 1}]) for tenant in (1, True, "1", None)}) == 4
+
+
 def test_keys_fit_a_store(asker: Asker) -> None:
     """Short ASCII, whatever was asked."""
     key = asker.key(messages=[{"role": "user", "content": "\ud800 \U0001f600 \u00e9" * 1000}])

@@ -115,7 +115,7 @@ def _begun(parts: Sequence[Any]) -> blake2b:
     return blake2b(f"{text[:-1]},".encode(), digest_size=_SIZE, person=_PERSON)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=256, typed=True)  # what is equal in Python, as 1 and True are, is not the same text
 def _usual(*parts: Any) -> blake2b:
     """The same for calls that have neither headers nor a query of their own."""
     return _begun([*parts, {}, {}])
