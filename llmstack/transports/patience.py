@@ -66,8 +66,7 @@ class Silence:
             httpx2.ReadTimeout: If it takes too long.
         """
         seconds: float | None = self._timeouts.get("read")
-        left = seconds.left() if isinstance(seconds, Limit) else None
-        if left is not None and (seconds is None or left < seconds):
+        if isinstance(seconds, Limit) and (left := seconds.left()) < seconds:
             return await _within(left, read, _PASSED)
         return await _within(seconds, read, "the answer was silent for longer than its reads may take")
 

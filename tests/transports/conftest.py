@@ -4,7 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from llmstack import OpenAI, Stack
+from llmstack.testing import LocalServer
 from tests.core.conftest import server, side
+from tests.transports.pools import KEY
 from tests.transports.responses import ResponsesSide
 
 __all__ = ["server", "side"]
@@ -16,3 +19,10 @@ def responses_side(request: pytest.FixtureRequest) -> Iterator[ResponsesSide]:
     side = ResponsesSide(request.param)
     yield side
     side.assert_clean()
+
+
+@pytest.fixture
+def client(server: LocalServer) -> Iterator[OpenAI]:
+    """One of ours without plugins, that sends once."""
+    with OpenAI(base_url=server.base_url, api_key=KEY, stack=Stack([]), max_retries=0) as client:
+        yield client

@@ -33,12 +33,6 @@ def server() -> Iterator[LocalServer]:
         yield server
 
 
-@pytest.fixture
-def client(server: LocalServer) -> Iterator[OpenAI]:
-    with OpenAI(base_url=server.base_url, api_key=KEY, stack=Stack([]), max_retries=0) as client:
-        yield client
-
-
 class Destroyed:
     """Awaits a coroutine up to a suspension, and destroys it there, as a loop does that ends before its tasks."""
 

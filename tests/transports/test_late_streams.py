@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -20,18 +19,6 @@ __all__ = ["plain_library"]
 _OWN = ("date", "x-request-id", "openai-processing-ms")
 """Headers that each answer has its own of, as those of rate limits."""
 ASK: dict[str, Any] = {"model": "gpt-5-mini", "messages": MESSAGES, "stream": True}
-
-
-@pytest.fixture
-def server() -> Iterator[LocalServer]:
-    with LocalServer() as server:
-        yield server
-
-
-@pytest.fixture
-def client(server: LocalServer) -> Iterator[OpenAI]:
-    with OpenAI(base_url=server.base_url, api_key=KEY, stack=Stack([]), max_retries=0) as client:
-        yield client
 
 
 def told(response: httpx2.Response) -> Any:

@@ -39,12 +39,6 @@ def server():
 
 
 @pytest.fixture
-def client(server):
-    with OpenAI(base_url=server.base_url, api_key=KEY, stack=Stack([]), max_retries=0) as client:
-        yield client
-
-
-@pytest.fixture
 def borrowed(monkeypatch):
     """How often a connection was borrowed."""
     counted: list[Any] = []
