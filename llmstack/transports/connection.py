@@ -24,6 +24,7 @@ from llmstack._drivers.loop import Loop, current_key, current_loop, on_asyncio
 from llmstack.errors import UnsupportedError
 from llmstack.transports.direct import leaned
 from llmstack.transports.guarding import guarded
+from llmstack.transports.homebound import Homebound, homebound
 
 _LIMITS = httpx2.Limits(
     max_connections=openai.DEFAULT_CONNECTION_LIMITS.max_connections,
@@ -53,7 +54,7 @@ def _follow(pool: Any, client: Any) -> None:
     pool.cookies.jar = client.cookies.jar
 
 
-class ProcessClient(openai.DefaultHttpxClient):
+class ProcessClient(Homebound, openai.DefaultHttpxClient):
     """The SDK's default HTTP client, usable after a fork: each process has connections of its own."""
 
     _finished = False
@@ -82,7 +83,7 @@ class ProcessClient(openai.DefaultHttpxClient):
         pool = self._pools.get(process)
         if pool is None:
             # Two threads may both make one; neither has a connection yet, and one is kept.
-            fresh = leaned(guarded(openai.DefaultHttpxClient(verify=self._verify, **_like(self))))
+            fresh = leaned(guarded(homebound(openai.DefaultHttpxClient)(verify=self._verify, **_like(self))))
             pool = self._pools.setdefault(process, fresh)
         _follow(pool, self)
         return pool.send(request, **how)
@@ -128,7 +129,7 @@ class _Pool:
 _NOWHERE = object()
 
 
-class LoopClient(openai.DefaultAsyncHttpxClient):
+class LoopClient(Homebound, openai.DefaultAsyncHttpxClient):
     """The SDK's default async HTTP client, usable in several event loops: each has connections of its own.
 
     They are closed when their loop ends (``asyncio.run`` and trio finish async generators then, and each pool has one
@@ -145,7 +146,7 @@ class LoopClient(openai.DefaultAsyncHttpxClient):
 
     def __init__(self, kind: type[httpx2.AsyncClient] = openai.DefaultAsyncHttpxClient) -> None:
         self._verify = httpx2.create_ssl_context()
-        self._kind = kind
+        self._kind: Any = kind
         super().__init__(verify=self._verify, limits=_LIMITS)
         if kind is not openai.DefaultAsyncHttpxClient:
             made = kind(verify=self._verify, limits=_LIMITS)
@@ -191,7 +192,7 @@ class LoopClient(openai.DefaultAsyncHttpxClient):
             self._pools.pop(key, None)
         # Two loops in two threads may come here at once: one of them is the first.
         home = loop.key not in self._pools and self._first.setdefault("home", loop.key) is loop.key
-        client = None if home else leaned(guarded(self._kind(verify=self._verify, **_like(self))))
+        client = None if home else leaned(guarded(homebound(self._kind)(verify=self._verify, **_like(self))))
         guard = _guard(weakref.ref(self), loop.key, client)
         pool = self._pools[loop.key] = _Pool(process, loop, client, guard)
         await anext(guard)

@@ -15,7 +15,7 @@ from llmstack._drivers.loop import current_loop
 from llmstack._wire.request import SDKRequest, options_of
 from llmstack._wire.sdk import FinalRequestOptions
 from llmstack.errors import OptionError, UnsupportedError
-from llmstack.transports._own.portable import homebound, homebound_async, origin, portable
+from llmstack.transports._own.portable import origin, portable
 from llmstack.transports.connection import LoopClient, ProcessClient
 from llmstack.transports.guarding import guarded
 
@@ -158,7 +158,6 @@ class Own:
             raise UnsupportedError(message)
         if kind not in self._opened:
             fresh: Any = ProcessClient() if kind == "sync" else LoopClient()
-            fresh.event_hooks["request"].append((homebound if kind == "sync" else homebound_async)(self._url))
             self._opened.setdefault(kind, guarded(fresh))
         return self._opened[kind]
 
