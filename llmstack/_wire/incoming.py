@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any, NoReturn, Protocol
 
 import anyio
 import anyio.lowlevel
+import httpx2
 
 from llmstack._core.transport import Watch
 from llmstack._wire.sdk import translated
@@ -52,6 +54,7 @@ class HttpIncoming:
 
     def __init__(self, response: Any, watch: Watch) -> None:
         """Take over the response's byte stream."""
+        response = _unread(response)
         self.native: Any = response
         self.watch = watch
         self._source = type(response)(
@@ -61,6 +64,8 @@ class HttpIncoming:
             request=response.request,
             extensions=response.extensions,
         )
+        # What somebody has taken, or closed, without keeping it cannot be had again: it would be waited for in vain.
+        self._source.is_stream_consumed, self._source.is_closed = response.is_stream_consumed, response.is_closed
         self._iter: Iterator[bytes] | None = None
         self._aiter: AsyncGenerator[bytes, None] | None = None
         self._reading = False
@@ -151,6 +156,25 @@ class HttpIncoming:
             with contextlib.suppress(Exception), anyio.move_on_after(_DRAIN):
                 while await anext(self._aiter, None) is not None:
                     pass
+
+
+def _unread(response: Any) -> Any:
+    """A response whose body was read already, by a hook of the program's HTTP client, say, as one that was not."""
+    if not response.is_stream_consumed or not hasattr(response, "_content"):  # it has no public sign of that
+        return response
+    library: Any = httpx2 if isinstance(response, httpx2.Response) else sys.modules["httpx"]
+    fresh = type(response)(
+        response.status_code,
+        headers=[(name, value) for name, value in response.headers.raw if name.lower() != b"content-encoding"],
+        stream=library.ByteStream(response.content),
+        request=response.request,
+        extensions=response.extensions,
+        history=response.history,
+        default_encoding=response.default_encoding,
+    )
+    with contextlib.suppress(RuntimeError):  # it did not come through a client
+        fresh.elapsed = response.elapsed
+    return fresh
 
 
 def _joined(response: Any) -> Joins | None:
