@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import httpx2
@@ -113,7 +114,7 @@ def _tapped(call: Call, exchange: Exchange) -> Any:
     # Nothing was sent (a layer answered at once) or it did not come by HTTP.
     early = {} if exchange.early is None else _without_lengths(exchange.early)
     headers = {**early, "content-type": "text/event-stream"}
-    return httpx2.Response(200, headers=headers, stream=tap, request=bare_request(call))
+    return _timed(httpx2.Response(200, headers=headers, stream=tap, request=bare_request(call)))
 
 
 def _response(call: Call, reply: Reply) -> Any:
@@ -124,7 +125,15 @@ def _response(call: Call, reply: Reply) -> Any:
             reply.native.headers.update(added)
         return reply.native
     headers = {"content-type": "application/json", **_without_lengths(reply)}
-    return httpx2.Response(reply.status, headers=headers, content=reply.content or b"", request=bare_request(call))
+    return _timed(
+        httpx2.Response(reply.status, headers=headers, content=reply.content or b"", request=bare_request(call))
+    )
+
+
+def _timed(response: httpx2.Response) -> httpx2.Response:
+    """A response that did not come by HTTP: it took no time, and asking for that must not raise."""
+    response.elapsed = timedelta()
+    return response
 
 
 def _without_lengths(reply: Reply) -> dict[str, str]:

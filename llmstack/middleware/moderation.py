@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Literal
 
 import httpx2
@@ -240,6 +241,7 @@ def _withhold(error: BaseException | None) -> None:
         elif isinstance(error, openai.APIResponseValidationError):
             error.body = None
             error.response = httpx2.Response(error.status_code, request=error.response.request)
+            error.response.elapsed = timedelta()  # else asking for it raises
         elif isinstance(error, json.JSONDecodeError):
             error.doc = ""
         elif isinstance(error, UnicodeDecodeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -31,6 +32,22 @@ def test_chat_is_replayed_as_chunks(side: Side) -> None:
     assert texts(chunks) == ANSWER
     assert chunks[-1].choices[0].finish_reason == "stop"
     assert rig.finished.cached
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_response_of_an_early_answer_tells_its_time(side: Side, stream: bool) -> None:  # noqa: FBT001
+    """A program that logs how long its requests took does not fail when nothing was sent."""
+    rig = side.rig([answer])
+
+    async def program() -> Any:
+        raw = rig.client.chat.completions.with_raw_response
+        response = await side.do(raw.create(model="m", messages=MESSAGES, stream=stream))
+        if stream:
+            await side.read(response.parse())
+        return response
+
+    response = side.run(program)
+    assert response.elapsed == timedelta()
 
 
 def test_responses_are_replayed_as_events(side: Side) -> None:

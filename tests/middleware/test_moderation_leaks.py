@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -351,6 +352,7 @@ def test_no_broken_answer_hangs_on_an_error(options: Any, stream: bool) -> None:
     with pytest.raises(openai.APIResponseValidationError) as caught:
         list(client.chat.completions.create(model="m", messages=messages, stream=stream))
     assert SECRET not in shown_by(caught.value)
+    assert caught.value.response.elapsed == timedelta()  # nothing that may be asked of it raises
 
 
 def test_what_may_be_refused_without_an_answer_is_as_the_sdk_has_it(server: LocalServer) -> None:
