@@ -143,24 +143,24 @@ class _Stacked:
         @cached_property
         def chat(self) -> Any:
             chat = super().chat
-            chat.completions = hastened(type(chat.completions))(self)
+            chat.completions = hastened(chat.completions, self)
             return chat
 
         @cached_property
         def completions(self) -> Any:
-            return hastened(type(super().completions))(self)
+            return hastened(super().completions, self)
 
         @cached_property
         def embeddings(self) -> Any:
-            return hastened(type(super().embeddings))(self)
+            return hastened(super().embeddings, self)
 
         @cached_property
         def moderations(self) -> Any:
-            return hastened(type(super().moderations))(self)
+            return hastened(super().moderations, self)
 
         @cached_property
         def responses(self) -> Any:
-            return hastened(type(super().responses))(self)
+            return hastened(super().responses, self)
 
 
 class _SyncStacked(_Stacked, SyncSending):

@@ -8,17 +8,19 @@ it has made. The rules are those of ``openai/_base_client.py``, `post`, and ``op
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MethodType
 from typing import Any, Final
 
 import openai
 from openai import NotGiven
 
 from llmstack._core.call import EMPTY
+from llmstack._wire.genuine import OPENAI, is_genuine
 from llmstack._wire.sdk import FinalRequestOptions
 
 __all__ = ["asked_with", "post_of"]
 
-_POSTS: Final = (openai.OpenAI.post, openai.AsyncOpenAI.post)
+_POSTS: Final = [post for post in (openai.OpenAI.post, openai.AsyncOpenAI.post) if is_genuine(post, OPENAI)]
 
 _BLANK: Final = FinalRequestOptions.construct(method="post", url="", json_data=None, content=None, files=None)
 _NAMES: Final = frozenset(vars(_BLANK))
@@ -32,9 +34,9 @@ def post_of(client: Any) -> Callable[..., Any]:
     Args:
         client: The client, sync or async; what it has been given in place of the SDK's own `post` is kept.
     """
-    post: Callable[..., Any] = client.post
-    if getattr(post, "__func__", None) not in _POSTS:
-        return post
+    post: Any = client.post
+    if type(post) is not MethodType or post.__func__ not in _POSTS:
+        return post  # type: ignore[no-any-return]
 
     def posted(path: str, *, cast_to: Any, stream: bool = False, stream_cls: Any = None, **more: Any) -> Any:
         options = asked_with(path, **more)

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import sys
 from functools import cache, update_wrapper
-from pathlib import Path
 from types import CellType, FunctionType
 from typing import Any, Final
 
-import openai
-
 from llmstack._wire.encode import BY_SDK, body_of
+from llmstack._wire.genuine import OPENAI, is_genuine
 from llmstack._wire.posting import post_of
+from llmstack._wire.sdk import AsyncAPIResource, SyncAPIResource
 from llmstack._wire.sdk_hot import sdk_transform
 from llmstack._wire.superseded import peeled
 
@@ -24,7 +23,6 @@ __all__ = ["hastened"]
 
 _NOTHING: Final = frozenset[str]()
 _METHODS: Final = ("create", "parse")
-_HOME: Final = str(Path(openai.__file__).parent)
 
 
 def _body(given: object, kind: object) -> Any:
@@ -37,8 +35,22 @@ async def _abody(given: object, kind: object) -> Any:
     return await sdk_transform.async_maybe_transform(given, kind) if body is BY_SDK else body
 
 
+def hastened(resource: Any, client: Any) -> Any:
+    """One of a client's resources, made anew to transform bodies faster.
+
+    Args:
+        resource: The resource, as the SDK has made it.
+        client: The client.
+
+    Returns:
+        The new one; what is no resource of the SDK's, such as a mock that a test has put there, as it is.
+    """
+    kind: Any = type(resource)
+    return _hastened(kind)(client) if issubclass(kind, (SyncAPIResource, AsyncAPIResource)) else resource
+
+
 @cache
-def hastened(resource: type) -> Any:
+def _hastened(resource: type) -> Any:
     """A subclass of one of the SDK's resource classes that transforms bodies faster.
 
     Args:
@@ -78,7 +90,11 @@ class _Method:
         if ours is None:
             inner = peeled(present, superseded)
             ours = made[1].setdefault(superseded, _rebound(inner) or inner)
-        return ours.__get__(instance, owner)
+        if type(ours) is FunctionType:
+            return ours.__get__(instance, owner)
+        # A proxy binds itself in its own way; a mock does not, and is called without the instance.
+        bind: Any = getattr(type(ours), "__get__", None)
+        return ours if bind is None else bind(ours, instance, owner)
 
 
 def _rebound(function: object) -> Any:
@@ -89,7 +105,7 @@ def _rebound(function: object) -> Any:
     Returns:
         The copy; None if that cannot be made, or the function does not transform.
     """
-    if not isinstance(function, FunctionType):
+    if type(function) is not FunctionType:
         return None
     wrapped = vars(function).get("__wrapped__")
     cells, names = function.__closure__, function.__globals__
@@ -98,7 +114,7 @@ def _rebound(function: object) -> Any:
         if rebound is None or cells is None or not any(_holds(cell, wrapped) for cell in cells):
             return None
         cells = tuple(CellType(rebound) if _holds(cell, wrapped) else cell for cell in cells)
-    elif function.__code__.co_filename.startswith(_HOME):
+    elif is_genuine(function, OPENAI):
         names, rebound = _names(function.__module__), None
     else:
         return None

@@ -22,16 +22,19 @@ from openai import APIConnectionError, APIError, APIResponseValidationError, API
 from openai._base_client import AsyncAPIClient, BaseClient, SyncAPIClient
 from openai._constants import DEFAULT_MAX_RETRIES, RAW_RESPONSE_HEADER
 from openai._models import FinalRequestOptions
+from openai._resource import AsyncAPIResource, SyncAPIResource
 
 from llmstack._wire.complete import complete
 
 __all__ = [
     "DEFAULT_MAX_RETRIES",
     "RAW_RESPONSE_HEADER",
+    "AsyncAPIResource",
     "FinalRequestOptions",
     "NoTimeLeft",
     "NotGiven",
     "Omit",
+    "SyncAPIResource",
     "api_error",
     "body_error",
     "client_settings",

@@ -20,6 +20,8 @@ import openai
 from openai import NotGiven, Omit
 from openai._base_client import AsyncAPIClient, SyncAPIClient
 
+from llmstack._wire.genuine import OPENAI, OURS, is_genuine, is_one_of
+
 __all__ = [
     "UNION_TYPES",
     "builds_as_usual",
@@ -51,13 +53,17 @@ UNION_TYPES: Final = (Union, UnionType)
 # Parsing ------------------------------------------------------------------------------------------------------------
 
 _parsing: Final = attrgetter("_process_response", "_process_response_data")
-_PARSING: Final = (_parsing(SyncAPIClient), _parsing(AsyncAPIClient))
+_PARSING: Final = [
+    found
+    for found in (_parsing(SyncAPIClient), _parsing(AsyncAPIClient))
+    if all(is_genuine(function, OPENAI) for function in found)
+]
 
 
 def parses_as_usual(client: Any) -> bool:
     """Whether a client makes of JSON what the SDK's own makes of it: nobody has put a method of theirs in between."""
     return (
-        _parsing(type(client)) in _PARSING
+        is_one_of(_parsing(type(client)), _PARSING)
         and not client._strict_response_validation  # noqa: SLF001 - see the head
         and _PARSING_NAMES.isdisjoint(vars(client))
     )
@@ -177,7 +183,7 @@ def know_builder(client: type) -> None:
     """Remember the methods by which a client class builds and sends requests, if they are the SDK's own and ours."""
     found = _methods(client)
     functions = [getattr(method, "fget", method) for method in found]
-    if all(function.__module__.partition(".")[0] in ("openai", "llmstack") for function in functions):
+    if all(is_genuine(function, OPENAI, OURS) for function in functions):
         _builders.append(found)
 
 
@@ -188,7 +194,7 @@ def builds_as_usual(client: Any) -> bool:
     """
     own = vars(client)
     return (
-        _methods(type(client)) in _builders
+        is_one_of(_methods(type(client)), _builders)
         and own.keys().isdisjoint(_METHODS)
         and not any(own.get(name) for name in _FETCHED)
         and not _log.isEnabledFor(logging.DEBUG)  # it tells of each step

@@ -16,7 +16,7 @@ def peeled(function: Any, packages: Collection[str]) -> Any:
         function: The function as it is found.
         packages: Import names, such as ``"sentry_sdk"``.
     """
-    while packages and isinstance(function, FunctionType):
+    while packages and type(function) is FunctionType:
         inner = _inside(function) if _home(function) in packages else None
         if inner is None:
             break
@@ -31,7 +31,7 @@ def all_of(functions: Collection[Any], packages: Collection[str]) -> bool:
         functions: They.
         packages: Import names.
     """
-    return bool(functions) and all(isinstance(one, FunctionType) and _home(one) in packages for one in functions)
+    return bool(functions) and all(type(one) is FunctionType and _home(one) in packages for one in functions)
 
 
 def _home(function: FunctionType) -> str:
@@ -46,5 +46,5 @@ def _inside(wrapper: FunctionType) -> Any:
     if said is not None:
         return said
     held = [cell.cell_contents for cell in wrapper.__closure__ or ()]
-    alike = [one for one in held if isinstance(one, FunctionType) and one.__name__ == wrapper.__name__]
+    alike = [one for one in held if type(one) is FunctionType and one.__name__ == wrapper.__name__]
     return alike[0] if len(alike) == 1 else None

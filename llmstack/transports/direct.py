@@ -16,6 +16,7 @@ from llmstack._core.effects import Flow
 from llmstack._drivers.asynchronous import arun
 from llmstack._drivers.clock import SystemClock
 from llmstack._drivers.sync import run
+from llmstack._wire.genuine import HTTP, are_these, is_genuine
 from llmstack.transports.arriving import Arriving, Bytes
 from llmstack.transports.conversation import converse, extensions
 from llmstack.transports.handover import Handover, Resumed
@@ -33,7 +34,9 @@ _LAYERS: Final[tuple[tuple[type, str], ...]] = (
     (httpcore2.ConnectionPool, "handle_request"),
     (httpcore2.AsyncConnectionPool, "handle_async_request"),
 )
-_USUAL: Final = [getattr(kind, name) for kind, name in _LAYERS]
+_USUAL: Final = [
+    method if is_genuine(method, *HTTP) else None for method in (getattr(kind, name) for kind, name in _LAYERS)
+]
 _PATCHED: Final = frozenset(name for _, name in _LAYERS)
 
 
@@ -92,7 +95,7 @@ def _answered(pool: Any, spare: Spare, request: httpx2.Request) -> Flow[httpx2.R
 
 def _is_usual(pool: Any) -> bool:
     """Whether nobody watches or mocks what goes through the pool, or wants to hear of each step."""
-    usual = [getattr(kind, name) for kind, name in _LAYERS] == _USUAL
+    usual = are_these([getattr(kind, name) for kind, name in _LAYERS], _USUAL)
     return usual and _PATCHED.isdisjoint(vars(pool)) and not _log.isEnabledFor(logging.DEBUG)
 
 

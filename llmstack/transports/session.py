@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from functools import cache, partial
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import openai
-
+from llmstack._wire.genuine import OPENAI, is_genuine
 from llmstack._wire.superseded import all_of
 from llmstack.transports.patience import sent_in_time
 from llmstack.transports.sent import Asked, Sent
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["as_adapted", "asked", "session_of", "sessioned"]
 
-_HOME: Final = str(Path(openai.__file__).parent)
 _ADAPTER: Final = "openai._vendor.httpx_aiohttp.transport"
 
 
@@ -39,8 +36,7 @@ def sessioned(transport: Any) -> None:
     base: Any = type(transport)
     if base.__module__ != _ADAPTER or not {"client", "proxy"} <= vars(transport).keys():
         return
-    code = getattr(getattr(base, "handle_async_request", None), "__code__", None)
-    if code is not None and code.co_filename.startswith(_HOME) and hasattr(base, "get_client"):
+    if is_genuine(getattr(base, "handle_async_request", None), OPENAI) and hasattr(base, "get_client"):
         transport.__class__ = _resumable(base)
         transport.llmstack_sessions = {}
 

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpcore2
 import httpx2
 
+from llmstack._wire.genuine import HTTP, are_these, is_genuine
 from llmstack._wire.superseded import peeled
 from llmstack.transports.connection import LoopClient, ProcessClient
 from llmstack.transports.direct import AsyncLeanTransport, LeanTransport
@@ -27,13 +27,10 @@ _LAYERS: tuple[tuple[type, str], ...] = (
     (httpcore2.ConnectionPool, "handle_request"), (httpcore2.AsyncConnectionPool, "handle_async_request"),
 )  # fmt: skip
 """Where programs put something of theirs to see or to mock what is sent."""
-_HOMES = tuple(str(Path(library.__file__ or "").parent) for library in (httpx2, httpcore2))
 _plain: dict[frozenset[str], list[Any]] = {}
 """The functions that were found where `_LAYERS` says and do as ever, by what may be wrapped around them."""
 _BUILDING = [
-    method
-    for method in (httpx2.Client.build_request, httpx2.AsyncClient.build_request)
-    if method.__code__.co_filename.startswith(_HOMES)
+    method for method in (httpx2.Client.build_request, httpx2.AsyncClient.build_request) if is_genuine(method, *HTTP)
 ]
 _PATCHED = frozenset({"build_request", "handle_async_request", "handle_request", "send"})
 """The same on a single object."""
@@ -70,10 +67,10 @@ def lines_of(http: Any, superseded: frozenset[str] = frozenset()) -> tuple[Any, 
 def _as_ever(superseded: frozenset[str]) -> bool:
     """Whether nobody has put something of theirs into the HTTP library, but for what is superseded."""
     found = [getattr(kind, name) for kind, name in _LAYERS]
-    if _plain.get(superseded) == found:
+    known = _plain.get(superseded)
+    if known is not None and are_these(found, known):
         return True
-    codes = [getattr(peeled(function, superseded), "__code__", None) for function in found]
-    if any(code is None or not code.co_filename.startswith(_HOMES) for code in codes):
+    if not all(is_genuine(peeled(function, superseded), *HTTP) for function in found):
         return False
     _plain[superseded] = found
     return True
@@ -82,8 +79,9 @@ def _as_ever(superseded: frozenset[str]) -> bool:
 def takes_prepared(http: Any) -> bool:
     """Whether a prepared request is what an HTTP client would build: it adds neither cookies nor parameters."""
     own: dict[str, Any] = vars(http)
+    build: Any = getattr(type(http), "build_request", None)
     return (
-        getattr(type(http), "build_request", None) in _BUILDING
+        any(build is known for known in _BUILDING)
         and "build_request" not in own
         and not own["_params"]
         and not own["_cookies"].jar._cookies  # its length would take a lock and a walk
