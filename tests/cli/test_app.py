@@ -49,6 +49,13 @@ def test_help_imports_nothing_slow():
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
 
 
+@pytest.mark.parametrize("module", ["llmstack", "llmstack.cli"])
+def test_it_runs_as_a_module(module):
+    """Where the console script is on no path."""
+    ran = subprocess.run([sys.executable, "-m", module, "--version"], check=True, capture_output=True, timeout=60)
+    assert ran.stdout.startswith(b"llmstack ")
+
+
 def test_version_names_llmstack_and_the_sdk():
     """`--version` says what a bug report needs."""
     result = CliRunner().invoke(build([]), ["--version"])

@@ -1,0 +1,5 @@
+"""``python -m llmstack``: the command line without the console script."""
+
+from llmstack.cli import main
+
+main()
