@@ -17,6 +17,7 @@ from llmstack._core.plugin import Plugin
 from llmstack._core.transport import Clock, Engine, Transport, place_of
 from llmstack._core.usage import Usage
 from llmstack._drivers.clock import SystemClock
+from llmstack._plugins.attachment import attach, mapping_of
 from llmstack._plugins.explanation import explained
 from llmstack._plugins.observers import Observers
 from llmstack._plugins.registry import Registry, as_plugin, placement, plugin_name
@@ -74,10 +75,7 @@ class Stack:
             verify=verify,
             place=place_of(self._transport),
         )
-        for plugin in self.plugins.values():
-            attach = getattr(plugin, "attach", None)
-            if callable(attach):
-                attach(self)
+        attach(self.plugins, self)
 
     @classmethod
     def ordered(cls, plugins: Iterable[Plugin], **more: Any) -> Self:
@@ -167,8 +165,8 @@ class Stack:
 
         offered: dict[str, Any] = {}
         # The outermost plugin's word counts.
-        for stores in reversed(self._registry.hook.llmstack_stores()):
-            offered.update(stores)
+        for impl in self._registry.hook.llmstack_stores.get_hookimpls():
+            offered.update(mapping_of(impl.plugin_name, "llmstack_stores", impl.function()))
         return open_store(url, offered)
 
     def explain(self) -> str:

@@ -25,6 +25,18 @@ class Effect:
     __slots__ = ()
 
 
+def no_effect(given: object) -> TypeError:
+    """The error of a flow that has yielded something else.
+
+    Args:
+        given: What it has yielded.
+    """
+    message = f"a flow may yield effects only (`yield from sleep(1)`), not {type(given).__name__}"
+    if isinstance(given, Generator):
+        message = f"{message}; write `yield from next(call)`, not `yield next(call)`"
+    return TypeError(message)
+
+
 class RaceLost(BaseException):
     """Thrown into a flow that has lost a race but runs in a thread, and so cannot be cancelled.
 

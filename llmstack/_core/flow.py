@@ -82,7 +82,7 @@ def _guard(layer: Layer, inner: Next, outer: str | None, passing: tuple[type[Bas
             _judge(error, name, call, passing)
             raise
         if type(reply) is not Reply:
-            raise _broke(name, call, f"returned {_a(reply)} instead of a Reply; end with `return reply`")
+            raise _broke(name, call, f"returned {_a(reply)} instead of a Reply; {_mended(reply)}")
         return reply
 
     return guarded
@@ -120,6 +120,12 @@ def _broke(name: str | None, call: Call | None, what: str) -> Exception:
 
     reply = call.progress.reply if call is not None else None
     return PluginError(f"plugin {name!r} {what}", call=None if call is None else call.info, plugin=name, reply=reply)
+
+
+def _mended(reply: object) -> str:
+    """What to write instead of what made a layer return this."""
+    unasked = "pass on with `reply = yield from next(call)`, not `reply = next(call)`; and "
+    return f"{unasked if isinstance(reply, GeneratorType) else ''}end with `return reply`"
 
 
 def _a(value: object) -> str:

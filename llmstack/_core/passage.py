@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 from llmstack._core.books import Attempt, Books
 from llmstack._core.call import Call
 from llmstack._core.contest import Contest
-from llmstack._core.effects import Effect, Emit, Flow, Now, Parallel, Race, RaceLost, Run, Send, Sleep, Wait
+from llmstack._core.effects import Effect, Emit, Flow, Now, Parallel, Race, RaceLost, Run, Send, Sleep, Wait, no_effect
 from llmstack._core.filtering import Filters
 from llmstack._core.flow import end_flow
 from llmstack._core.loosening import loosen
@@ -222,8 +222,7 @@ class Passage:
                 return (yield from self._race(effect))
             return (yield Parallel(tuple(self._drive(flow, whole=True) for flow in effect.flows)))
         if not isinstance(effect, Effect):
-            message = f"a flow may yield effects only (`yield from sleep(1)`), not {type(effect).__name__}"
-            raise TypeError(message)
+            raise no_effect(effect)
         return (yield effect)
 
     def _race(self, effect: Race) -> Flow[Any]:

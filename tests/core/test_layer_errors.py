@@ -47,6 +47,23 @@ def test_returning_garbage_names_the_layer(side: Side, garbage: Any, stream: boo
     assert error.reply.text == "Hello"
 
 
+def test_a_forgotten_from_is_told(side: Side) -> None:
+    """The commonest slip: a flow is yielded, or returned, that was to be run."""
+
+    def yields_it(call: Call, next: Next) -> Any:
+        return (yield next(call))
+
+    def returns_it(call: Call, next: Next) -> Any:
+        yield from ()
+        reply = next(call)
+        return reply
+
+    error = error_of(side, side.rig([yields_it]), PluginError)
+    assert "write `yield from next(call)`, not `yield next(call)`" in str(error.__cause__)
+    error = error_of(side, side.rig([returns_it]), PluginError)
+    assert "pass on with `reply = yield from next(call)`, not `reply = next(call)`" in error.message
+
+
 @pytest.mark.parametrize("garbage", [None, {}, "call"], ids=lambda garbage: type(garbage).__name__)
 @pytest.mark.parametrize("innermost", [False, True])
 def test_passing_on_garbage_names_the_layer(side: Side, garbage: Any, innermost: bool) -> None:  # noqa: FBT001

@@ -9,14 +9,21 @@ from typing import Any
 import anyio
 import pytest
 
-from llmstack import Call, Flow, Next, Reply
+from llmstack import Call, CallInfo, Flow, Next, Reply, Usage, hookimpl
 from llmstack.effects import drive, parallel, run
-from llmstack.errors import BudgetExceededError, BudgetUnavailableError, StoreError, UnknownReservationError
+from llmstack.errors import (
+    BudgetExceededError,
+    BudgetUnavailableError,
+    PluginError,
+    StoreError,
+    UnknownReservationError,
+)
 from llmstack.events import AttemptFinished, CallFinished
 from llmstack.middleware import Budget, Retry
 from llmstack.middleware.budget import BudgetUnavailable
 from llmstack.stores import Bucket, Ledger, Record, open_store
 from llmstack.testing import LocalServer
+from tests.core.one_call import error_of
 from tests.core.side import Rig, Side, trio_complains
 from tests.drivers.test_cancellation import WAYS, Strikes, Way, closed_early, opened, plain, read
 from tests.middleware.budget_rig import PRICES, Bench
@@ -269,3 +276,18 @@ def test_rows_hold_no_words_and_no_key(server: LocalServer) -> None:
     assert "not-a-key" not in told
     assert all(isinstance(row, Record) for row in bench.rows())
     bench.close()
+
+
+def test_a_price_that_is_no_decimal_is_told(side: Side) -> None:
+    """Money is never a float, also where a plugin says what a model costs."""
+
+    class Prices:
+        name = "prices"
+
+        @hookimpl
+        def llmstack_price(self, model: str, usage: Usage, call: CallInfo) -> Any:
+            return 0.5
+
+    rig = side.rig([Budget(["$1/day"]), Prices()], ["Hello"])
+    error = error_of(side, rig, PluginError)
+    assert "a price must be a Decimal, in US dollars, not float; see the hook llmstack_price" in str(error.__cause__)

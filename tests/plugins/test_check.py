@@ -44,6 +44,5 @@ def test_what_is_left_out(write: Write, install: Install) -> None:
 def test_a_store_that_nobody_offers(write: Write) -> None:
     """It is found when the stack is built."""
     found = check(write('plugins = ["cache"]\n[cache]\nstore = "acme://host"'))
-    assert [str(error) for error in found.errors] == [
-        "llmstack.toml: no plugin offers stores at acme://; known: memory://, sqlite://; is a package missing?"
-    ]
+    said = "no plugin offers stores at acme://; known: memory://, sqlite://; is a package missing?"
+    assert [str(error) for error in found.errors] == [f"llmstack.toml:2: [cache]: {said} [plugin 'cache']"]

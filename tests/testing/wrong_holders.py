@@ -38,6 +38,20 @@ class HoldsLock(Passing):
             return (yield from next(call))
 
 
+class HoldsItself(Passing):
+    """Keeps a call's state on itself, where the next call puts its own."""
+
+    def __init__(self):
+        self._passed = None
+
+    @hookimpl
+    def llmstack_call(self, call, next):
+        self._passed = [call]
+        reply = yield from next(call)
+        self._passed.pop()
+        return reply
+
+
 class HoldsThread(Passing):
     """Keeps a call's state in its thread."""
 

@@ -27,6 +27,7 @@ from tests.testing.wrong_flows import (
 from tests.testing.wrong_holders import (
     ClosesOnce,
     Fails,
+    HoldsItself,
     HoldsLock,
     HoldsThread,
     HoldsVariable,
@@ -73,6 +74,11 @@ CATALOGUE: list[tuple[str, type[Conformance], str]] = [
     ("errors_are_typed_and_pickle", suite(Passing, samples=lambda _: FORBIDDEN), "no TooMuchError was raised"),
     ("nothing_is_held_across_the_flow", suite(HoldsVariable), "leaves context variables set"),
     ("nothing_is_held_across_the_flow", suite(HoldsLock), "holds a lock"),
+    (
+        "nothing_is_held_across_the_flow",
+        suite(HoldsItself),
+        "another call was made meanwhile, the rest of the flow fails with IndexError",
+    ),
     ("nothing_is_held_across_the_flow", suite(HoldsThread), "In another thread the rest of the flow fails"),
     ("options_are_validated", suite(TakesAnything), "no_such_option_of_this_plugin=1, is accepted"),
     ("options_are_validated", suite(TakesText), "limit='many', is accepted"),

@@ -14,8 +14,12 @@ def nano(dollars: Decimal) -> int:
     """Dollars as nano-dollars; a fraction of one counts as a whole one, so that a sum is never too low.
 
     Raises:
+        TypeError: If it is no Decimal: what a price hook has returned comes here, too.
         ValueError: If it is negative or no number at all: no account may be credited by a price.
     """
+    if not isinstance(dollars, Decimal):  # pyright: ignore[reportUnnecessaryIsInstance]
+        message = f"a price must be a Decimal, in US dollars, not {type(dollars).__name__}; see the hook llmstack_price"
+        raise TypeError(message)
     if not dollars.is_finite() or dollars < 0:
         message = f"{dollars} is no amount of money"
         raise ValueError(message)

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 from openai import OpenAIError
 
+from llmstack.errors import PluginError
 from llmstack.testing._conformance.bench import Bench
 from llmstack.testing._conformance.flaw import ConformanceError
 from llmstack.testing._conformance.sample import ANOTHER, Sample
@@ -93,18 +94,24 @@ def _check_tasks(bench: Bench, sample: Sample, way: str) -> None:
 def _check_overlap(bench: Bench, sample: Sample) -> None:
     trial = bench.trial(sample, ANSWERED, "sync", stream=True)
     waits = False
-    with trial.closing(), contextlib.suppress(OpenAIError):  # what the calls raise is judged elsewhere
+    pieces: list[Any] = []
+    error: BaseException | None = None
+    with trial.closing(), contextlib.suppress(OpenAIError):  # whether calls may raise this is judged elsewhere
         stream = at_once(trial.ask())
         other = threading.Thread(target=_ask_another, args=(trial,), name="conformance-other", daemon=True)
         other.start()
         other.join(_PATIENCE)
         waits = other.is_alive()
         try:
-            at_once(trial.read(stream, []))
+            at_once(trial.read(stream, pieces))
+        except OpenAIError as raised:
+            error = raised
         finally:
             other.join(_PATIENCE)
     if waits:
         raise _held("While one call's stream is open, another call waits: the layer holds a lock", trial)
+    if isinstance(error, PluginError) and _differs(bench, sample, "sync", pieces, error):
+        raise _held(f"When another call was made meanwhile, the rest of the flow {_went(error)}", trial)
 
 
 def _ask_another(trial: Trial) -> None:
@@ -153,5 +160,5 @@ def _held(what: str, trial: Trial) -> ConformanceError:
         f"{what} ({trial}).",
         _WHY,
         "finish with locks, spans, scopes and context variables before `yield from next(call)`, and take them anew "
-        "after it; keep in local variables what you need on both sides (a start time, an open handle).",
+        "after it; keep in local variables, not on self, what you need on both sides (a start time, an open handle).",
     )

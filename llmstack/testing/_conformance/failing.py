@@ -51,7 +51,7 @@ def _failed(error: PluginError, outcome: Outcome) -> ConformanceError:
         where = f" at {code.co_filename.rpartition('/')[2]}:{trace.tb_lineno} in {code.co_name}"
         trace = trace.tb_next
     return ConformanceError(
-        f"The layer failed with {type(cause).__name__}{where} ({outcome.trial}).",
+        f"The layer failed with {type(cause).__name__}{where} ({outcome.trial}): {mask(str(cause))}.",
         "programs catch the SDK's errors and llmstack's: an error of another type is a PluginError to them, which "
         "says that somebody made a mistake.",
         "raise a subclass of llmstack.errors.RefusedError (or StackError) on purpose; and expect any body: "
