@@ -121,6 +121,8 @@ class _Builder:
     def _union(self, target: Any, metadata: tuple[Any, ...], by_sdk: CoreSchema) -> CoreSchema:
         """What pydantic makes of it; if it refuses, the variant that the tag names; else the first one."""
         variants = get_args(target)
+        if all(map(_stays, variants)):
+            return _AS_IT_IS
         if len(variants) == 2 and variants[1] is type(None) and _is_union(variants[0]):  # noqa: PLR2004 - T | None
             return core_schema.nullable_schema(self.of(variants[0]))
         tagged = discriminated(target, metadata)
@@ -191,6 +193,14 @@ def _is_total(variant: Any) -> bool:
     if _is_model(target):
         return is_plain(target)
     return target in _KEPT or get_origin(target) is Literal
+
+
+def _stays(variant: Any) -> bool:
+    """Whether pydantic leaves JSON that it takes for this type as it is: texts and nulls; it makes numbers of texts."""
+    target, _ = _stripped(variant, ())
+    if get_origin(target) is Literal:
+        return all(isinstance(value, str) for value in get_args(target))
+    return target in (str, type(None))
 
 
 # What the SDK does in Python ----------------------------------------------------------------------------------------

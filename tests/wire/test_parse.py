@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import openai
 import pydantic
@@ -167,6 +167,26 @@ def test_what_is_new_is_not_among_the_fields_that_are_set() -> None:
     assert chunk.model_fields_set == {"id", "choices"}
     assert chunk.new == "abc"
     assert chunk.to_dict() == {"id": "x", "choices": [{"delta": {"new": 1}}], "new": "abc"}
+
+
+class Several(openai.BaseModel):
+    """Fields of several types, texts among them, as those of a `Response`."""
+
+    word: str | None = None
+    kind: Literal["a", "b"] | None = None
+    number: Literal[1, "1"] | None = None
+    whole: int | None = None
+    flag: bool | str | None = None
+
+
+@pytest.mark.parametrize("value", ["a", "other", "1", "", "\u00fc", 1, 1.0, True, 2**70, None, ["a"], {"a": 1}])
+def test_a_field_of_several_types_gets_what_the_sdk_gives_it(value: object) -> None:
+    """A text stays what it is, and so does what is none; where a number may stand, a text that is one becomes it."""
+    for name in Several.model_fields:
+        text = json.dumps({name: value})
+        for found in ways(Several, text):
+            assert seen(found) == by_sdk(Several, text)
+    assert parser(Several).content(b'{"word": "1", "whole": "1"}').to_dict() == {"word": "1", "whole": 1}
 
 
 class Odd(openai.BaseModel):
