@@ -144,7 +144,7 @@ def _counts(raw: Any) -> dict[str, Any] | None:
 
 def is_object(value: object) -> TypeGuard[Mapping[Any, Any]]:
     """Whether a JSON value is an object."""
-    return type(value) is dict or isinstance(value, Mapping)  # the second takes long
+    return type(value) is dict or (value is not None and isinstance(value, Mapping))  # the last takes long
 
 
 def _count(raw: Mapping[Any, Any], *names: str) -> int | None:

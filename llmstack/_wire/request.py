@@ -158,6 +158,23 @@ def options_of(call: Call) -> FinalRequestOptions:
     Raises:
         UnsupportedError: If a layer set parameters of a body that is no JSON object.
     """
+    return with_retries(options_of_one(call), call)
+
+
+def with_retries(options: FinalRequestOptions, call: Call) -> FinalRequestOptions:
+    """Options that say how often the SDK itself is to try again."""
+    # Early SDKs would send what is left of a one-shot body.
+    max_retries = call.max_retries if call.replayable else 0
+    same = max_retries == call.request.max_retries
+    return options if same else options.model_copy(update={"max_retries": max_retries})
+
+
+def options_of_one(call: Call) -> FinalRequestOptions:
+    """The same for one request, whatever becomes of it; mostly the SDK's own object, where Retry asks for no others.
+
+    Raises:
+        UnsupportedError: If a layer set parameters of a body that is no JSON object.
+    """
     request: SDKRequest = call.request
     options = request.options
     changes = _body_changes(call, request) if call.params is not request.params else {}
@@ -174,10 +191,6 @@ def options_of(call: Call) -> FinalRequestOptions:
         changes["url"] = call.path
     if call.timeout is not request.timeout:
         changes["timeout"] = call.timeout
-    # Early SDKs would send what is left of a one-shot body.
-    max_retries = call.max_retries if call.replayable else 0
-    if max_retries != request.max_retries:
-        changes["max_retries"] = max_retries
     if call.method != "GET" and sends_idempotency_key(request.client):
         # Without one the SDK would make another for each attempt that is not its own.
         changes["idempotency_key"] = options.idempotency_key or f"stainless-python-retry-{call.id}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from openai import BaseModel
@@ -63,13 +64,13 @@ def verify(call: Call, reply: Reply) -> Exception | None:
         # Nobody says what it will be parsed into. Transcripts may be plain text.
         payload = _PAYLOADS.get(call.endpoint) if call.method == "POST" else None
         return None if payload in (None, "text") else _verify_object(call, reply, payload, page=False)
-    models = _models(target)
-    if not models:
+    try:
+        promise = _promise(target, call.endpoint)
+    except TypeError:  # a type of the program's that has no hash
+        promise = _promise.__wrapped__(target, call.endpoint)
+    if promise is None:
         return _verify_value(call, reply) if (get_origin(target) or target) in (object, dict, list) else None
-    payload = _PAYLOADS.get(call.endpoint)
-    if payload is not None and not all(payload in model.model_fields for model in models):
-        payload = None  # such as what deleting a chat completion answers
-    page = payload is None and all(_is_page(model) for model in models)
+    payload, page = promise
     return _verify_object(call, reply, payload, page=page)
 
 
@@ -84,6 +85,18 @@ def _target(call: Call) -> Any:
     target = request.cast_to
     target = getattr(target, "__value__", target)
     return get_args(target)[0] if get_origin(target) is Annotated else target
+
+
+@lru_cache(maxsize=256)
+def _promise(target: Any, endpoint: str) -> tuple[str | None, bool] | None:
+    """Where an answer that becomes this type has what was asked for, and whether it is a page; None for no model."""
+    models = _models(target)
+    if not models:
+        return None
+    payload = _PAYLOADS.get(endpoint)
+    if payload is not None and not all(payload in model.model_fields for model in models):
+        payload = None  # such as what deleting a chat completion answers
+    return payload, payload is None and all(_is_page(model) for model in models)
 
 
 def _models(target: Any) -> tuple[type[BaseModel], ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -17,7 +16,7 @@ from llmstack._core.reply import Reply
 from llmstack._wire.late import LateResponse
 from llmstack.transports.chunked import MalformedError
 from llmstack.transports.handover import Handover
-from llmstack.transports.head import Head, head_of
+from llmstack.transports.head import Fields, Head, head_of
 from llmstack.transports.lean import Line
 from llmstack.transports.prepared import Outgoing
 
@@ -105,7 +104,7 @@ def whole(line: Line, out: Outgoing, head: Head, received: bytes, started: float
 
 
 def response_of(
-    out: Outgoing, fields: Sequence[tuple[bytes, bytes]], about: dict[str, Any], content: bytes, elapsed: float
+    out: Outgoing, fields: Fields, about: dict[str, Any], content: bytes, elapsed: float
 ) -> httpx2.Response:
     """The response as the HTTP library's object.
 
@@ -117,7 +116,7 @@ def response_of(
         elapsed: Seconds that it took.
     """
     response = httpx2.Response(
-        200, headers=[*fields], stream=httpx2.ByteStream(content), request=out.request(), extensions=about
+        200, headers=fields, stream=httpx2.ByteStream(content), request=out.request(), extensions=about
     )
     response.read()
     response.elapsed = timedelta(seconds=elapsed)

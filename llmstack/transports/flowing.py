@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -13,6 +13,7 @@ from llmstack._core.transport import Watch
 from llmstack._wire.incoming import Joins
 from llmstack._wire.late import LateResponse
 from llmstack._wire.sdk import translated
+from llmstack.transports.head import Fields
 from llmstack.transports.prepared import Outgoing
 
 __all__ = ["Flowing", "Requested", "Watching", "flowing_response"]
@@ -50,9 +51,7 @@ class Requested:
         return self._made[0]
 
 
-def flowing_response(
-    requested: Callable[[], httpx2.Request], fields: Sequence[tuple[bytes, bytes]], about: dict[str, Any]
-) -> httpx2.Response:
+def flowing_response(requested: Callable[[], httpx2.Request], fields: Fields, about: dict[str, Any]) -> httpx2.Response:
     """The response of a stream, as the HTTP library's object.
 
     Args:
@@ -62,7 +61,7 @@ def flowing_response(
     """
 
     def made() -> httpx2.Response:
-        return httpx2.Response(200, headers=[*fields], stream=stream, request=requested(), extensions=about)
+        return httpx2.Response(200, headers=fields, stream=stream, request=requested(), extensions=about)
 
     stream = _Elsewhere()
     return LateResponse(made, stream=stream, is_closed=False)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from llmstack.transports.chunked import Chunked, Sized
 
-__all__ = ["ODD", "Head", "head_of"]
+__all__ = ["ODD", "Fields", "Head", "head_of"]
 
 _status: Final = re.compile(rb"HTTP/1\.1 200 ([\t !-~]*)\r\n").match
 _fields: Final = re.compile(
-    rb"^([-!#$%&'*+.^_`|~0-9A-Za-z]+):[ \t]*([!-~](?:[ \t!-~]*[!-~])?|)[ \t]*\r$", re.MULTILINE
+    r"^([-!#$%&'*+.^_`|~0-9A-Za-z]+):[ \t]*([!-~](?:[ \t!-~]*[!-~])?|)[ \t]*\r$", re.MULTILINE
 ).findall
 """A header field of plain ASCII on a line of its own (RFC 9112, section 5); what else is allowed is left to others."""
+
+Fields = Sequence[tuple[str, str]] | Sequence[tuple[bytes, bytes]]
+"""Headers as they came: text, or the bytes that some HTTP libraries tell."""
 
 ODD: Final = frozenset({"upgrade", "set-cookie", "trailer", "location"})
 """Headers that mean more than themselves: the SDK's HTTP client sees to them."""
@@ -33,7 +37,7 @@ class Head:
         after: Where in the bytes the body begins.
     """
 
-    fields: list[tuple[bytes, bytes]]
+    fields: list[tuple[str, str]]
     headers: dict[str, str]
     reason: bytes
     body: Chunked | Sized
@@ -54,19 +58,26 @@ def head_of(data: bytes) -> Head | None:
     end = data.find(b"\r\n\r\n")
     if status is None or end < 0:
         return None
-    block = data[status.end() : end + 2]
+    # Whatever the bytes are: what is not ASCII is no field.
+    block = data[status.end() : end + 2].decode("latin-1")
     fields = _fields(block)
-    if len(fields) != block.count(b"\n"):
+    if len(fields) != block.count("\n"):
         return None
-    headers: dict[str, str] = {}
-    for raw, value in fields:
-        name = raw.decode().lower()
-        headers[name] = f"{headers[name]}, {value.decode()}" if name in headers else value.decode()
+    headers: dict[str, str] = {name.lower(): value for name, value in fields}
+    if len(headers) != len(fields):  # some have several values
+        headers = _joined(fields)
     body = _body(headers)
     connection = headers.get("connection", "keep-alive").lower()
     if body is None or connection not in ("keep-alive", "close") or not ODD.isdisjoint(headers):
         return None
     return Head(fields, headers, status[1], body, connection == "keep-alive", end + 4)
+
+
+def _joined(fields: list[tuple[str, str]]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in ((name.lower(), value) for name, value in fields):
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 def _body(headers: dict[str, str]) -> Chunked | Sized | None:

@@ -17,7 +17,7 @@ from llmstack._core.quantity import Seconds
 from llmstack._core.reply import Reply
 from llmstack._core.transport import Incoming
 from llmstack._wire.incoming import HttpIncoming
-from llmstack._wire.request import SDKRequest, bare_request, options_of
+from llmstack._wire.request import SDKRequest, bare_request, options_of_one, with_retries
 from llmstack._wire.sdk import FinalRequestOptions, api_error, translated
 from llmstack._wire.watch import BodyWatch, EventWatch
 from llmstack.errors import UnsupportedError
@@ -126,10 +126,11 @@ class OpenAITransport(Configurable):
             request.replay.rewind(call.info)
         own = self._own
         if own is None:
-            options = _timed(options_of(call), call)
+            options = _timed(options_of_one(call), call)
             quick = yield from answered(call, request.client, options, partial(_watch, call))
             if quick is not None and not isinstance(quick, (Handover, Sent)):
                 return quick
+            options = with_retries(options, call)
             send = partial(request.client.llmstack_send, options, stream=call.stream, before=quick)
             result = yield from _sent(call, Run(send, send), quick)
         else:

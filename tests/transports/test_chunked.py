@@ -123,7 +123,7 @@ def test_a_plain_head_is_read() -> None:
     found = head_of(data)
     assert found is not None
     assert found.headers == {"content-type": "application/json", "x-two": "1, 2", "content-length": "3", "empty": ""}
-    assert found.fields[:2] == [(b"Content-Type", b"application/json"), (b"X-Two", b"1")]
+    assert found.fields[:2] == [("Content-Type", "application/json"), ("X-Two", "1")]
     assert (found.reason, found.keeps, data[found.after :]) == (b"OK", True, b"abc")
     assert isinstance(found.body, Sized)
 

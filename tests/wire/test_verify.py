@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 import openai
@@ -297,3 +298,14 @@ def test_a_good_reply_is_parsed_once(client: Any) -> None:
     assert reply.text == "Hi"
     assert reply.usage is not None
     assert parsed == [1]
+
+
+def test_an_answer_for_a_type_without_a_hash_is_judged_as_any_other(client: Any) -> None:
+    """What is remembered of types is remembered by their hash."""
+    kind: Any = dict[str, Literal[["a list"]]]
+    with pytest.raises(TypeError):
+        hash(kind)
+    call = call_for(client, ChatCompletion, CHAT)
+    odd = call.replace(request=dataclasses.replace(call.request, cast_to=kind))
+    assert verify(odd, reply_of({"any": "thing"})) is None
+    assert isinstance(verify(odd, reply_of(b"{")), WRONG)

@@ -8,7 +8,7 @@ has taken something out, or refused.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import openai
 
@@ -53,7 +53,7 @@ def azure_error(error: BaseException) -> Verdict | None:
 
 
 def _results(body: object) -> Iterator[tuple[Subject, Mapping[str, Any]]]:
-    if not isinstance(body, Mapping):
+    if not _is(body):
         return
     prompts = body.get("prompt_filter_results") or body.get("prompt_annotations")
     for prompt in prompts if isinstance(prompts, list) else ():
@@ -65,7 +65,7 @@ def _results(body: object) -> Iterator[tuple[Subject, Mapping[str, Any]]]:
             yield "output", choice["content_filter_results"]
     response = body.get("response")  # the last event of a Response's stream
     for holder in (body, response):
-        filters = holder.get("content_filters") if isinstance(holder, Mapping) else None
+        filters = holder.get("content_filters") if _is(holder) else None
         for one in filters if isinstance(filters, list) else ():
             if _is(one) and _is(one.get("content_filter_results")):
                 yield "input" if one.get("source_type") == "prompt" else "output", one["content_filter_results"]
@@ -86,5 +86,6 @@ def _verdict(results: Mapping[str, Any], severity: str | None) -> Verdict:
     return Verdict(bool(over), tuple(sorted(over)), scores)
 
 
-def _is(value: object) -> bool:
-    return isinstance(value, Mapping)
+def _is(value: object) -> TypeGuard[Mapping[str, Any]]:
+    # The last takes long, and this is asked of each answer and each chunk, hardly one of which is Azure's.
+    return type(value) is dict or (value is not None and isinstance(value, Mapping))
