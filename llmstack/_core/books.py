@@ -21,7 +21,7 @@ class Books:
         """Keep the books of `call`."""
         self._call = call
         self._engine = engine
-        self._closed = False
+        self._closed = True  # nobody has been told of a beginning
         # Both are right also if the branches of a `Parallel` count at once, each in its thread.
         self._numbers = count(1)
         self._attempts: list[int] = []
@@ -29,8 +29,10 @@ class Books:
     def open(self) -> None:
         """The call has entered the stack."""
         self._call.progress.started_at = self._engine.clock.monotonic()
-        if self._engine.emit is not None:
-            self._engine.emit(CallStarted(call=self._call.info))
+        event = None if self._engine.emit is None else CallStarted(call=self._call.info)
+        self._closed = False
+        if event is not None and self._engine.emit is not None:
+            self._engine.emit(event)
 
     def attempt(self, call: Call) -> Attempt:
         """A request is about to be sent."""
@@ -53,32 +55,32 @@ class Books:
         """The call has ended. Only the first time counts."""
         if self._closed:
             return
-        self._closed = True
         progress = self._call.progress
         # The errors hold frames that hold this call: let go of them.
         progress.foreign.clear()
         progress.reply = None
         if self._engine.emit is None:
+            self._closed = True
             return
         first = progress.first_content_at
-        self._engine.emit(
-            CallFinished(
-                call=self._call.info,
-                outcome=_outcome(reply, error),
-                status=_status(reply, error),
-                request_id=_request_id(reply, error),
-                model=None if reply is None else reply.model,
-                usage=None if reply is None else reply.usage,
-                cost=None if reply is None else self._cost(reply),
-                attempts=len(self._attempts),
-                cached=reply is not None and reply.cached,
-                finish_reason=None if reply is None else reply.finish_reason,
-                error=error,
-                duration=self._engine.clock.monotonic() - progress.started_at,
-                time_to_first_chunk=None if first is None else first - progress.started_at,
-                notes=MappingProxyType(dict(progress.notes)),
-            )
+        event = CallFinished(
+            call=self._call.info,
+            outcome=_outcome(reply, error),
+            status=_status(reply, error),
+            request_id=_request_id(reply, error),
+            model=None if reply is None else reply.model,
+            usage=None if reply is None else reply.usage,
+            cost=None if reply is None else self._cost(reply),
+            attempts=len(self._attempts),
+            cached=reply is not None and reply.cached,
+            finish_reason=None if reply is None else reply.finish_reason,
+            error=error,
+            duration=self._engine.clock.monotonic() - progress.started_at,
+            time_to_first_chunk=None if first is None else first - progress.started_at,
+            notes=MappingProxyType(dict(progress.notes)),
         )
+        self._closed = True
+        self._engine.emit(event)
 
     def _cost(self, reply: Reply) -> Decimal | None:
         if reply.cached:
@@ -98,13 +100,15 @@ class Attempt:
         self._engine = engine
         self._started = engine.clock.monotonic()
         self._first: float | None = None
-        self._closed = False
+        self._closed = True  # nobody has been told of a beginning
         self.number = number
 
     def start(self) -> None:
         """It is sent now."""
         if self._engine.emit is not None:
-            self._engine.emit(AttemptStarted(call=self._call.info, number=self.number))
+            event = AttemptStarted(call=self._call.info, number=self.number)
+            self._closed = False
+            self._engine.emit(event)
 
     def first_content(self) -> None:
         """Content of its stream has arrived; only the first time counts."""
@@ -135,22 +139,21 @@ class Attempt:
     def _tell(self, reply: Reply | None, error: BaseException | None) -> None:
         if self._engine.emit is None or self._closed:
             return
-        self._closed = True
-        self._engine.emit(
-            AttemptFinished(
-                call=self._call.info,
-                number=self.number,
-                outcome=_outcome(reply, error),
-                status=_status(reply, error),
-                request_id=_request_id(reply, error),
-                model=None if reply is None else reply.model,
-                usage=None if reply is None else reply.usage,
-                finish_reason=None if reply is None else reply.finish_reason,
-                error=error,
-                duration=self._engine.clock.monotonic() - self._started,
-                time_to_first_chunk=None if self._first is None else self._first - self._started,
-            )
+        event = AttemptFinished(
+            call=self._call.info,
+            number=self.number,
+            outcome=_outcome(reply, error),
+            status=_status(reply, error),
+            request_id=_request_id(reply, error),
+            model=None if reply is None else reply.model,
+            usage=None if reply is None else reply.usage,
+            finish_reason=None if reply is None else reply.finish_reason,
+            error=error,
+            duration=self._engine.clock.monotonic() - self._started,
+            time_to_first_chunk=None if self._first is None else self._first - self._started,
         )
+        self._closed = True
+        self._engine.emit(event)
 
 
 def _outcome(reply: Reply | None, error: BaseException | None) -> Outcome:

@@ -7,6 +7,7 @@ are asked less often), is spared the pool and the parser at least.
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any, Final, cast
 
 import httpcore2
@@ -34,6 +35,9 @@ _LAYERS: Final[tuple[tuple[type, str], ...]] = (
     (httpcore2.ConnectionPool, "handle_request"),
     (httpcore2.AsyncConnectionPool, "handle_async_request"),
 )
+_POOL_LOCK: Final = getattr(getattr(httpcore2, "_synchronization", None), "ThreadLock", None)
+"""An RLock that is entered by a function in Python. A Ctrl-C that strikes in there leaves it locked, and all calls of
+all threads waiting for ever: our clients' pools have the RLock itself, which nothing can strike in."""
 _USUAL: Final = [
     method if is_genuine(method, *HTTP) else None for method in (getattr(kind, name) for kind, name in _LAYERS)
 ]
@@ -113,4 +117,6 @@ def leaned(client: Any) -> Any:
     if kind is not None and works(transport._pool):  # noqa: SLF001 - see `lean`
         transport.__class__ = kind
         transport.llmstack_spare = Spare()
+        if type(transport._pool._optional_thread_lock) is _POOL_LOCK:  # noqa: SLF001 - the same
+            transport._pool._optional_thread_lock = threading.RLock()  # noqa: SLF001
     return client

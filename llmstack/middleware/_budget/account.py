@@ -55,8 +55,7 @@ class Account:
         Raises:
             StoreError: If the store cannot be used.
         """
-        # What was never sent has no number, and no row.
-        undone = Entry(replace(reservation.record, number=0), None, reserved=True)
+        undone = _unsent(reservation.record)
         try:
             return (yield from self._ledger().reserve(reservation))
         except GeneratorExit:
@@ -66,6 +65,10 @@ class Account:
             # It may have got there all the same.
             yield from self.book(undone)
             raise
+
+    def withdraw(self, record: Record) -> Flow[None]:
+        """Let go of a reservation for what was never sent."""
+        yield from self.book(_unsent(record))
 
     def book(self, entry: Entry) -> Flow[tuple[Balance, ...] | StoreError]:
         """Put an entry into the books; once only, however often it is tried.
@@ -127,3 +130,8 @@ class Account:
     def _keep(self, entry: Entry) -> None:
         with self._lock:
             self._kept.append(entry)
+
+
+def _unsent(record: Record) -> Entry:
+    """What was never sent has no number, and no row."""
+    return Entry(replace(record, number=0), None, reserved=True)

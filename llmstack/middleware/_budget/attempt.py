@@ -54,24 +54,33 @@ class Attempts:
     def __call__(self, call: Call, next: Next) -> Flow[Reply]:
         """Reserve, send, settle."""
         at = yield from now()
-        plan, reserved = yield from self._admitted(call, at)
-        started = yield from monotonic()
+        holding: list[Plan] = []
         try:
-            reply = yield from next(plan.call)
+            plan, reserved = yield from self._admitted(call, at, holding)
+            started = yield from monotonic()
         except GeneratorExit:
             raise  # nothing can be asked for any more; the lease will end
-        except BaseException as error:
-            outcome = of_error(plan.call, error, None if plan.call.sent is None else plan.call.sent.reply)
-            yield from self._book(plan, outcome, (yield from monotonic()) - started, reserved=reserved)
+        except BaseException:
+            for held in holding:
+                yield from self._account.withdraw(held.record())
             raise
-        outcome = of_reply(plan.call, reply)
-        yield from self._book(plan, outcome, (yield from monotonic()) - started, reserved=reserved)
+        booked: list[Outcome] = []
+        try:
+            reply = yield from next(plan.call)
+            yield from self._book(plan, of_reply(plan.call, reply), started, booked, reserved=reserved)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            if not booked:
+                outcome = of_error(plan.call, error, None if plan.call.sent is None else plan.call.sent.reply)
+                yield from self._book(plan, outcome, started, booked, reserved=reserved)
+            raise
         return reply.replace(no_store=True) if plan.degraded_from else reply
 
     # Before -----------------------------------------------------------------------------------------------------
 
-    def _admitted(self, call: Call, at: float) -> Flow[tuple[Plan, bool]]:
-        """The plan that the limits allow, and whether it is reserved."""
+    def _admitted(self, call: Call, at: float, holding: list[Plan]) -> Flow[tuple[Plan, bool]]:
+        """The plan that the limits allow, and whether it is reserved: `holding` has it from that moment on."""
         first: tuple[Plan, Draw, Balance] | None = None
         for candidate in self._candidates(call):
             plan = self._planned(candidate, at)
@@ -79,7 +88,7 @@ class Attempts:
                 plan = replace(plan, degraded_from=call.model or "")
             if not plan.draws:
                 return plan, False
-            answer = yield from self._reserved(plan, plan.draws)
+            answer = yield from self._reserved(plan, plan.draws, holding)
             if not isinstance(answer, Refused):
                 if first is not None and plan.degraded_from:
                     yield from self._degraded(plan, first[1])
@@ -92,7 +101,7 @@ class Attempts:
         yield from emit(_exceeded(plan, refusal, passed=passed))
         if not passed:
             raise refusal
-        answer = yield from self._reserved(plan, ())
+        answer = yield from self._reserved(plan, (), holding)
         return plan, answer is not None
 
     def _candidates(self, call: Call) -> list[Call]:
@@ -122,12 +131,13 @@ class Attempts:
             price = _guess(need)
         return plan_of(call, limits, at, need, price, guessed=guessed)
 
-    def _reserved(self, plan: Plan, limited: Sequence[Draw]) -> Flow[Granted | Refused | None]:
+    def _reserved(self, plan: Plan, limited: Sequence[Draw], holding: list[Plan]) -> Flow[Granted | Refused | None]:
         """Reserve; None if the ledger cannot be used and the call may go on without."""
         charges = tuple(draw.charge for draw in limited) or plan.unlimited()
         reservation = Reservation(plan.id, charges, self._rules.lease, plan.record(), sent=True)
         try:
-            return (yield from self._account.reserve(reservation))
+            answer = yield from self._account.reserve(reservation)
+            holding.append(plan)  # first of all, so that an interruption finds it there
         except StoreError as error:
             alert = f"the ledger of the budget cannot be used: {error.message}"
             passed = self._rules.fails_open
@@ -137,6 +147,9 @@ class Attempts:
             if passed:
                 return None
             raise BudgetUnavailableError(f"{alert}; nothing was sent (on_error='closed')") from error
+        if isinstance(answer, Refused):
+            holding.clear()  # there is nothing to withdraw
+        return answer
 
     def _degraded(self, plan: Plan, draw: Draw) -> Flow[None]:
         plan.call.note(degraded_from=plan.degraded_from, degraded_to=plan.call.model)
@@ -151,8 +164,11 @@ class Attempts:
 
     # After ------------------------------------------------------------------------------------------------------
 
-    def _book(self, plan: Plan, outcome: Outcome, latency: float, *, reserved: bool) -> Flow[None]:
-        entry = self._entry(plan, outcome, latency, reserved=reserved)
+    def _book(
+        self, plan: Plan, outcome: Outcome, started: float, booked: list[Outcome], *, reserved: bool
+    ) -> Flow[None]:
+        entry = self._entry(plan, outcome, (yield from monotonic()) - started, reserved=reserved)
+        booked.append(outcome)  # from here on the account sees to it, whatever strikes
         result = yield from self._account.book(entry)
         record = entry.record
         if isinstance(result, StoreError):

@@ -48,6 +48,12 @@ class Company:
             found: What is known.
         """
         party = yield from arrive(streams=self._streams)
+        try:
+            return (yield from self._replied(party, found))
+        finally:
+            self._flights.leave(self._key, party)  # only if an interruption has struck where nobody else does it
+
+    def _replied(self, party: Party, found: Found) -> Flow[Reply]:
         role: Answer | Role = self._flights.join(self._key, party)
         known: Found | None = found
         if role is Role.WAIT:

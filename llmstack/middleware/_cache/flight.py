@@ -133,8 +133,9 @@ class Flights:
             flight = self._table.get(key)
             if flight is None or party not in flight.leaders:
                 return
+            # In this order: of those whom an interruption keeps from being woken, one leads when this party leaves.
+            _wake(flight.waiting, answer)
             del self._table[key]
-        _wake(flight.waiting, answer)
 
     def dissolve(self, key: str, party: Party) -> None:
         """There is an answer that nobody else may have: those who wait ask for themselves."""
@@ -150,16 +151,16 @@ class Flights:
                 flight.waiting.remove(party)
             if party not in flight.leaders:
                 return
+            waiting = [other for other in flight.waiting if not other.woken.done()]
+            if len(flight.leaders) == 1 and waiting:
+                # It leads once it has been woken, so that an interruption leaves nobody waiting for who does not ask.
+                heir = waiting[0]
+                _wake([heir], Role.LEAD)
+                flight.waiting = waiting[1:]
+                _wake(flight.led_by(heir), Role.ALONE)
             flight.leaders.remove(party)
-            if flight.leaders:
-                return
-            if not flight.waiting:
+            if not flight.leaders:
                 del self._table[key]
-                return
-            heir = flight.waiting.pop(0)
-            stuck = flight.led_by(heir)
-        _wake([heir], Role.LEAD)
-        _wake(stuck, Role.ALONE)
 
     def overtake(self, key: str, party: Party, leader: Party | None) -> bool:
         """Lead in the place of one that takes too long, if that one still leads.
@@ -190,4 +191,5 @@ class Flights:
 
 def _wake(parties: list[Party], with_what: Answer | Role) -> None:
     for party in parties:
-        party.woken.set_result(with_what)
+        if not party.woken.done():
+            party.woken.set_result(with_what)

@@ -32,11 +32,12 @@ class Accounts:
         counted = [s for begin, s in self._buckets.get(bucket.name, {}).items() if begin >= bucket.since]
         return Balance(spent=sum(s.spent for s in counted), held=sum(s.held for s in counted))
 
-    def hold(self, charges: Iterable[Charge], time: float, monotonic: float) -> None:
+    def hold(self, charges: Iterable[Charge], time: float, monotonic: float, held: list[Charge]) -> None:
         """Reserve; the slices are made if they are not there.
 
         Args:
             charges: What is reserved.
+            held: Takes each as soon as it is, so that an interruption leaves no doubt about them.
             time: Seconds since the epoch.
             monotonic: Seconds of the monotonic clock.
         """
@@ -45,12 +46,13 @@ class Accounts:
             slices = self._buckets.setdefault(charge.bucket.name, {})
             found = slices.get(charge.slice)
             if found is None:
-                slices[charge.slice] = _Slice(0, charge.amount, charge.keep_until, forget_at)
+                found = slices[charge.slice] = _Slice(0, 0, charge.keep_until, forget_at)
                 heapq.heappush(self._over, (forget_at, charge.bucket.name, charge.slice))
             else:
-                found.held += charge.amount
                 found.keep_until = max(found.keep_until, charge.keep_until)
                 found.forget_at = max(found.forget_at, forget_at)
+            found.held += charge.amount
+            held.append(charge)
 
     def move(self, charge: Charge, *, held: int, spent: int) -> None:
         """Add to a charge's slice; a slice that is forgotten stays so.

@@ -10,7 +10,7 @@ from llmstack.stores._amounts import check_amounts
 from llmstack.stores._memory.account import Accounts, refusal
 from llmstack.stores._memory.lock import LOCK
 from llmstack.stores._memory.reservations import Kept, Reservations
-from llmstack.stores.ledger import Balance, Bucket, Charge, Granted, Record, Refused, Reservation
+from llmstack.stores.ledger import Balance, Bucket, Charge, Granted, Record, Refused, Reservation, State
 
 __all__ = ["MemoryLedger"]
 
@@ -44,8 +44,7 @@ class MemoryLedger:
                 refused = refusal(accounts, reservation.charges)
                 if refused is not None:
                     return refused
-                accounts.hold(reservation.charges, time, monotonic_now)
-                self._reservations.begin(reservation, monotonic_now + reservation.lease)
+                self._begin(reservation, time, monotonic_now)
             return Granted(self._balances(reservation.charges))
 
     def mark_sent(self, reservation: str) -> Flow[None]:
@@ -68,13 +67,19 @@ class MemoryLedger:
             charges = kept.reservation.charges
             check_amounts(amounts, len(charges))
             if kept.state not in ("settled", "released"):
-                for charge, amount in zip(charges, amounts, strict=True):
-                    lost = kept.state == "expired"
-                    charged = charge.amount if lost and kept.sent else 0
-                    self._accounts.move(charge, held=0 if lost else -charge.amount, spent=amount - charged)
-                self._reservations.end(reservation, kept, "settled")
+                lost = kept.state == "expired"
                 self._rows.pop(kept.reservation.record.id, None)
                 self._write(record)
+                self._end(
+                    reservation,
+                    kept,
+                    "settled",
+                    [0 if lost else -charge.amount for charge in charges],
+                    [
+                        amount - (charge.amount if lost and kept.sent else 0)
+                        for charge, amount in zip(charges, amounts, strict=True)
+                    ],
+                )
             return self._balances(charges)
         yield  # a flow, as the others are
 
@@ -82,16 +87,14 @@ class MemoryLedger:
         """See `llmstack.stores.Ledger.release`."""
         with LOCK:
             kept = self._reservations.get(reservation)
+            lives = kept is not None and kept.reservation is not None and kept.state in ("held", "sent")
+            if record is not None and (lives or kept is None):
+                self._write(record)
             if kept is None:
                 self._reservations.end(reservation, Kept(None, "released"), "released")
-            elif kept.reservation is not None and kept.state in ("held", "sent"):
-                for charge in kept.reservation.charges:
-                    self._accounts.move(charge, held=-charge.amount, spent=0)
-                self._reservations.end(reservation, kept, "released")
-            else:
-                return
-            if record is not None:
-                self._write(record)
+            elif lives and kept.reservation is not None:
+                charges = kept.reservation.charges
+                self._end(reservation, kept, "released", [-charge.amount for charge in charges], [0] * len(charges))
         return
         yield  # a flow, as the others are
 
@@ -151,10 +154,38 @@ class MemoryLedger:
             if kept.reservation is None:
                 continue
             kept.sent = kept.state == "sent"
-            for charge in kept.reservation.charges:
-                self._accounts.move(charge, held=-charge.amount, spent=charge.amount if kept.sent else 0)
-            self._reservations.end(key, kept, "expired")
             self._write(kept.reservation.record.expired(sent=kept.sent))
+            amounts = [charge.amount for charge in kept.reservation.charges]
+            spent = amounts if kept.sent else [0] * len(amounts)
+            self._end(key, kept, "expired", [-amount for amount in amounts], spent)
+
+    # All or nothing, wherever an interruption strikes: what is done by halves would be held for ever.
+
+    def _begin(self, reservation: Reservation, time: float, monotonic_now: float) -> None:
+        held: list[Charge] = []
+        try:
+            self._accounts.hold(reservation.charges, time, monotonic_now, held)
+            self._reservations.begin(reservation, monotonic_now + reservation.lease)
+        except BaseException:
+            for charge in held:
+                self._accounts.move(charge, held=-charge.amount, spent=0)
+            self._reservations.forget(reservation.id)
+            raise
+
+    def _end(self, key: str, kept: Kept, state: State, held: Sequence[int], spent: Sequence[int]) -> None:
+        charges = () if kept.reservation is None else kept.reservation.charges
+        moved: list[tuple[Charge, int, int]] = []
+        try:
+            for move in zip(charges, held, spent, strict=True):
+                charge, more_held, more_spent = move
+                self._accounts.move(charge, held=more_held, spent=more_spent)
+                moved.append(move)
+            self._reservations.end(key, kept, state)
+        except BaseException:
+            if kept.state != state:
+                for charge, more_held, more_spent in moved:
+                    self._accounts.move(charge, held=-more_held, spent=-more_spent)
+            raise
 
     def _balances(self, charges: Sequence[Charge]) -> tuple[Balance, ...]:
         return tuple([self._accounts.balance(charge.bucket) for charge in charges])

@@ -55,13 +55,18 @@ class Reservations:
         else:
             heapq.heappush(self._ends, (end, key))
 
+    def forget(self, key: str) -> None:
+        """One has not come to live after all."""
+        self._living.pop(key, None)
+
     def end(self, key: str, kept: Kept, state: State) -> None:
         """One has ended, in some state."""
-        self._living.pop(key, None)
-        self._expired.pop(key, None)
-        kept.state = state
         past = self._expired if state == "expired" else self._ended
+        kept.state = state  # an interruption that strikes after this finds it ended
         past[key] = kept
+        self._living.pop(key, None)
+        if past is self._ended:
+            self._expired.pop(key, None)
         if len(past) > _ENDED:
             past.popitem(last=False)
 
@@ -71,6 +76,6 @@ class Reservations:
         while self._ends and self._ends[0][0] <= monotonic:
             _, key = heapq.heappop(self._ends)
             kept = self._living.get(key)
-            if kept is not None:
+            if kept is not None and kept.state in ("held", "sent"):
                 found.append((key, kept))
         return found

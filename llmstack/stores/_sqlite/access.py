@@ -43,7 +43,8 @@ class Access:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._writing = threading.Lock()  # threads of this process queue here, and only one of them polls the file
+        # Threads of this process queue here, and only one of them polls the file. It knows whose it is.
+        self._writing = threading.RLock()
         self._rescuing = threading.Lock()
         self._readers: RunVar[anyio.CapacityLimiter] = RunVar("llmstack.sqlite.readers")
         self._writers: RunVar[anyio.CapacityLimiter] = RunVar("llmstack.sqlite.writers")
@@ -88,12 +89,17 @@ class Access:
     def _in_turn(self, work: Work[T]) -> T:
         """Write when no other thread of this process does."""
         with in_flight():
-            if not self._writing.acquire(timeout=self._pool.timeout):
-                raise StoreError(f"{self._pool.path} was being written by other threads for too long", store="sqlite")
             try:
+                if not self._writing.acquire(timeout=self._pool.timeout):
+                    why = f"{self._pool.path} was being written by other threads for too long"
+                    raise StoreError(why, store="sqlite")
                 return self._safely(partial(_transact, work))
             finally:
-                self._writing.release()
+                # An interruption may have struck as it was acquired, or before: only the lock knows.
+                try:  # noqa: SIM105 - that would be a call more, in which one could strike
+                    self._writing.release()
+                except RuntimeError:
+                    pass
 
     def _at_once(self, work: Work[T]) -> T:
         with in_flight():

@@ -34,8 +34,11 @@ class _Gate:
         self.reset()
 
     def reset(self) -> None:
-        self.changed = threading.Condition(threading.Lock())
-        self.busy = 0
+        # Entered as it is, never through its condition: that is written in Python, and a Ctrl-C that struck in there
+        # would leave it locked for ever.
+        self.lock = threading.Lock()
+        self.changed = threading.Condition(self.lock)
+        self.busy: set[object] = set()
         self.forks = 0
         self.alone = threading.Lock()
 
@@ -53,15 +56,16 @@ def watch(pool: Closable) -> None:
 def in_flight() -> Generator[None, None, None]:
     """Around all work on a connection: the process is not forked meanwhile."""
     gate = _gate
-    with gate.changed:
-        while gate.forks:
-            gate.changed.wait()
-        gate.busy += 1
+    me = object()
     try:
+        with gate.lock:
+            while gate.forks:
+                gate.changed.wait()
+            gate.busy.add(me)
         yield
     finally:
-        with gate.changed:
-            gate.busy -= 1
+        with gate.lock:
+            gate.busy.discard(me)
             if gate.forks:
                 gate.changed.notify_all()
 
@@ -73,7 +77,7 @@ def alone() -> threading.Lock:
 
 def _before() -> None:
     until = time.monotonic() + _PATIENCE
-    with _gate.changed:
+    with _gate.lock:
         _gate.forks += 1
         while _gate.busy and (left := until - time.monotonic()) > 0:
             _gate.changed.wait(left)
@@ -82,7 +86,7 @@ def _before() -> None:
 
 
 def _in_parent() -> None:
-    with _gate.changed:
+    with _gate.lock:
         _gate.forks -= 1
         _gate.changed.notify_all()
 
